@@ -85,6 +85,8 @@ pub struct Record {
     pub channel: Channel,
     /// What the event belongs to within its kind: the thread of an AG-UI event, the task of an A2A event.
     pub scope: Option<Arc<str>>,
+    /// The SSE event name; absent for protocol events.
+    pub name: Option<&'static str>,
     /// The event's JSON, exactly as it goes after `data:`.
     pub json: Bytes,
     /// Bits that tell this event from another that may once get the same number; 0 = let the log choose.

@@ -1,0 +1,255 @@
+//! Appending: one batch, one lock, one wake for each reader that it concerns.
+
+use std::sync::atomic::Ordering;
+
+use events_core::{EventError, EventId, EventResult, Record, UserId};
+use events_sse::ToSse;
+use smallvec::SmallVec;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::{
+    Delivery, Limits, LogStore,
+    delivery::Reached,
+    fault::Fault,
+    stats::{add, count},
+    store::Wakers,
+    user_log::{Entry, Position, UserState},
+    view::MAX_VIEWS,
+    watcher::Intake,
+};
+
+/// Visits to other users' logs that one publish pays for.
+const VISITS_PER_PUBLISH: usize = 4;
+
+impl LogStore {
+    /// Appends records for one user as one batch, and wakes whom they concern.
+    ///
+    /// With `expected_last`, only if the user's last sequence is still that one.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::TooLarge`], [`EventError::Conflict`], or [`EventError::Overloaded`] when there are too many
+    /// users. Nothing has been appended then.
+    pub fn append(
+        &self,
+        user: &UserId,
+        records: &[Record],
+        expected_last: Option<u64>,
+    ) -> EventResult<Delivery> {
+        self.append_with(user, |last| match expected_last {
+            Some(expected) if expected != last.seq => Err(EventError::Conflict { last: last.seq }),
+            _ => Ok(SmallVec::<[Record; 2]>::from(records)),
+        })
+    }
+
+    /// Appends what `make` returns, as one batch; `make` is given the id of the user's last event.
+    ///
+    /// `make` runs under the user's lock, when nothing else can fail any more but the size of a record: what it
+    /// decides holds at the moment of the append. It must be short, and must not use this store.
+    ///
+    /// # Errors
+    ///
+    /// Those of `make`; [`EventError::TooLarge`]; [`EventError::Overloaded`] when there are too many users, in
+    /// which case `make` has not run. Nothing has been appended then.
+    pub fn append_with<X: From<EventError>>(
+        &self,
+        user: &UserId,
+        make: impl FnOnce(EventId) -> Result<SmallVec<[Record; 2]>, X>,
+    ) -> Result<Delivery, X> {
+        let inner = &*self.inner;
+        let now_ms = inner.clock.now_ms();
+        let mut wakers = Wakers::new();
+        let delivery = loop {
+            let log = self.find_or_create(user, now_ms)?;
+            let mut state = log.lock();
+            if !state.removed {
+                let records = make(state.last.id(inner.epoch))?;
+                self.check_sizes(&records)?;
+                break self.append_locked(&mut state, records, now_ms, &mut wakers);
+            }
+        };
+        add(&inner.stats.appended, delivery.ids.len());
+        for waker in wakers {
+            waker.wake();
+        }
+        let oldest_ms = now_ms.saturating_sub(inner.limits.age_ms());
+        if inner.budget.is_exceeded() || inner.budget.has_older_than(oldest_ms) {
+            self.trim(VISITS_PER_PUBLISH);
+        }
+        Ok(delivery)
+    }
+
+    fn check_sizes(&self, records: &[Record]) -> EventResult<()> {
+        let limit = self.inner.limits.event_bytes;
+        match records.iter().map(|record| record.json.len()).max() {
+            Some(size) if size > limit => {
+                count(&self.inner.stats.too_large);
+                Err(EventError::TooLarge { size, limit })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn append_locked(
+        &self,
+        state: &mut UserState,
+        records: SmallVec<[Record; 2]>,
+        now_ms: i64,
+        wakers: &mut Wakers,
+    ) -> Delivery {
+        let inner = &*self.inner;
+        let mut delivery = Delivery::default();
+        let before = state.last.seq;
+        let keeps = inner.limits.has_history() || state.has_cursors();
+        state.touched_ms = now_ms;
+        let mut entries = SmallVec::<[Entry; 2]>::with_capacity(records.len());
+        for record in records {
+            let tag = if record.tag == 0 {
+                fastrand::u32(1..)
+            } else {
+                record.tag
+            };
+            let id = EventId::new(inner.epoch, state.last.seq + 1, tag);
+            state.last = Position {
+                seq: id.seq,
+                tag: id.tag,
+            };
+            delivery.ids.push(id);
+            entries.push(Entry {
+                seq: id.seq,
+                at_ms: now_ms,
+                json: record.json,
+                scope: record.scope,
+                name: record.name,
+                tag: id.tag,
+                channel: record.channel,
+            });
+        }
+        self.reach(
+            state,
+            &entries,
+            before,
+            now_ms,
+            &mut delivery.reached,
+            wakers,
+        );
+        for entry in entries {
+            if keeps {
+                inner.budget.charge(entry.cost());
+                state.push(entry);
+            } else {
+                state.pass_by(entry.channel, entry.position());
+            }
+        }
+        self.evict_beyond_user_bounds(state, now_ms);
+        delivery
+    }
+
+    /// Wakes the cursors and feeds the senders that want one of the new entries; no queue is ever filled twice.
+    fn reach(
+        &self,
+        state: &mut UserState,
+        entries: &[Entry],
+        before: u64,
+        now_ms: i64,
+        reached: &mut [Reached; MAX_VIEWS],
+        wakers: &mut Wakers,
+    ) {
+        let inner = &*self.inner;
+        let mut gone = SmallVec::<[usize; 4]>::new();
+        for (key, watcher) in &mut state.watchers {
+            let wanted: SmallVec<[&Entry; 2]> = entries
+                .iter()
+                .filter(|entry| watcher.wants(entry))
+                .collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let reached = &mut reached[watcher.view.index];
+            match &mut watcher.intake {
+                Intake::Cursor(cursor) => {
+                    if cursor.parked {
+                        cursor.parked = false;
+                        cursor.position = before;
+                        if inner.has_fault(Fault::DeliverFromPublish) {
+                            cursor.position = before.saturating_sub(1);
+                        }
+                        cursor.behind_since = now_ms;
+                        wakers.extend(cursor.waker.take());
+                    }
+                    reached.woken += 1;
+                }
+                Intake::Sender(sender) => {
+                    let view = &watcher.view.view;
+                    // The one place where a payload is copied for each connection. A frame has its JSON already,
+                    // so making the event cannot fail.
+                    let axum_event = |entry: &Entry| {
+                        let event = view.frame(entry).to_sse().unwrap_or_default();
+                        if view.ephemeral {
+                            event
+                        } else {
+                            event.id(entry.position().id(inner.epoch).to_string())
+                        }
+                    };
+                    let outcome = wanted
+                        .iter()
+                        .try_for_each(|entry| sender.try_send(Ok(axum_event(entry))));
+                    match outcome {
+                        Ok(()) => reached.sent += 1,
+                        Err(TrySendError::Full(_)) => {
+                            count(&inner.stats.senders_full);
+                            reached.evicted += 1;
+                            gone.push(key);
+                        }
+                        Err(TrySendError::Closed(_)) => {
+                            count(&inner.stats.senders_closed);
+                            reached.closed += 1;
+                            gone.push(key);
+                        }
+                    }
+                }
+            }
+        }
+        for key in gone {
+            let watcher = state.watchers.remove(key);
+            watcher.view.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+        add(
+            &inner.stats.reached,
+            reached.iter().map(Reached::connections).sum(),
+        );
+    }
+
+    fn evict_beyond_user_bounds(&self, state: &mut UserState, now_ms: i64) {
+        let limits = &self.inner.limits;
+        let events = if limits.has_history() {
+            limits.events
+        } else {
+            Limits::LIVE_EVENTS
+        };
+        // The newest event stays whatever its size: attached readers have not had it yet.
+        while state.ring.len() > 1 && (state.ring.len() > events || state.ring_bytes > limits.bytes)
+        {
+            self.inner.budget.release(state.evict_oldest(false));
+            count(&self.inner.stats.evicted_user_bound);
+        }
+        let oldest_ms = now_ms.saturating_sub(limits.age_ms());
+        while state
+            .ring
+            .front()
+            .is_some_and(|entry| entry.at_ms < oldest_ms)
+        {
+            self.inner.budget.release(state.evict_oldest(true));
+            count(&self.inner.stats.evicted_age);
+        }
+    }
+
+    /// Drops a log's last events when nobody reads it and no history is kept.
+    pub(crate) fn release_live_buffer(&self, state: &mut UserState) {
+        if !self.inner.limits.has_history() && !state.has_cursors() {
+            while !state.ring.is_empty() {
+                self.inner.budget.release(state.evict_oldest(false));
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The bytes of all logs together, and who has the oldest event.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+};
+
+use crate::user_log::UserLog;
+
+/// One queue entry per log: when its oldest event was appended, as it was known when the entry was made.
+///
+/// The time may be older than the truth, never newer, so the oldest event over all logs is found by looking
+/// at the first entry and putting it back with its present time.
+#[derive(Debug)]
+struct Oldest {
+    at_ms: i64,
+    log: Arc<UserLog>,
+}
+
+impl PartialEq for Oldest {
+    fn eq(&self, other: &Self) -> bool {
+        self.at_ms == other.at_ms
+    }
+}
+
+impl Eq for Oldest {}
+
+impl PartialOrd for Oldest {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Oldest {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.at_ms.cmp(&other.at_ms)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Budget {
+    used: AtomicUsize,
+    limit: usize,
+    queue: Mutex<BinaryHeap<Reverse<Oldest>>>,
+    /// The time of the queue's first entry, so that most appends need not lock the queue.
+    oldest_ms: AtomicI64,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            used: AtomicUsize::new(0),
+            limit,
+            queue: Mutex::new(BinaryHeap::new()),
+            oldest_ms: AtomicI64::new(i64::MAX),
+        }
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.used() > self.limit
+    }
+
+    pub(crate) fn charge(&self, bytes: usize) {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn release(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Tells whether some log may have an event from before `at_ms`.
+    pub(crate) fn has_older_than(&self, at_ms: i64) -> bool {
+        self.oldest_ms.load(Ordering::Relaxed) < at_ms
+    }
+
+    /// Puts a log into the queue. Each log in the store has exactly one entry, or is being looked at.
+    pub(crate) fn enqueue(&self, log: Arc<UserLog>, at_ms: i64) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push(Reverse(Oldest { at_ms, log }));
+        self.note_oldest(&queue);
+    }
+
+    /// Takes the log with the oldest event, and tells how old the next log's is.
+    pub(crate) fn dequeue(&self) -> Option<(Arc<UserLog>, i64)> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let Reverse(oldest) = queue.pop()?;
+        self.note_oldest(&queue);
+        let next_ms = queue.peek().map_or(i64::MAX, |Reverse(next)| next.at_ms);
+        Some((oldest.log, next_ms))
+    }
+
+    fn note_oldest(&self, queue: &BinaryHeap<Reverse<Oldest>>) {
+        let at_ms = queue
+            .peek()
+            .map_or(i64::MAX, |Reverse(oldest)| oldest.at_ms);
+        self.oldest_ms.store(at_ms, Ordering::Relaxed);
+    }
+}

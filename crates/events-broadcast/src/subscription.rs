@@ -1,0 +1,251 @@
+//! A connection that reads its user's log from a position.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+};
+
+use events_core::{ConnectionId, EventId, Frame, UserId};
+use events_sse::{ClosingReason, GapReason};
+
+use crate::{
+    Attach, LogStore,
+    stats::count,
+    user_log::{Entry, UserLog, UserState},
+    view::ViewState,
+    watcher::{Cursor, Intake},
+};
+
+/// Says what a reader cannot be given: everything after `from` up to and including `to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// Why it is not there.
+    pub reason: GapReason,
+    /// The reader's position, as text: it may not be an id at all. Absent when the reader never had one.
+    pub from: Option<String>,
+    /// The position at which the reader goes on; its new cursor.
+    pub to: EventId,
+    /// How many events of the stream were lost, where that is known.
+    pub lost: Option<u64>,
+}
+
+/// What a subscription hands out next.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a gap and an end are said here"]
+pub enum Next {
+    /// Events are in the batch.
+    Events,
+    /// Something was lost; the subscription goes on after it.
+    Missed(Missed),
+    /// The connection has lost its slot and gets nothing more.
+    Closed(ClosingReason),
+}
+
+/// Events read in one go, in order. Reuse it: it keeps its allocation.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The events; the id is absent on streams that cannot be resumed.
+    pub events: Vec<(Option<EventId>, Frame)>,
+}
+
+impl Batch {
+    /// Events in one batch.
+    pub const MAX_EVENTS: usize = 256;
+    /// JSON bytes in one batch; a larger event comes alone.
+    pub const MAX_BYTES: usize = 64 << 10;
+}
+
+/// A connection to a user's log: a position, and a slot that is freed on drop.
+///
+/// # Who sees what
+///
+/// Every event of the broadcaster's channels that is appended after the position at which the subscription
+/// began, once, in the log's order; with a scope, only those of that thread or task.
+///
+/// # Slow readers
+///
+/// Nothing is queued for a reader. One whose position has left the log is told [`Next::Missed`] and goes on
+/// with the oldest event that is still there.
+///
+/// # Closing
+///
+/// After [`Next::Closed`] there is nothing more. Dropping the subscription frees its slot at once.
+pub struct Subscription {
+    store: LogStore,
+    log: Arc<UserLog>,
+    view: Arc<ViewState>,
+    key: usize,
+    connection: ConnectionId,
+    primed: EventId,
+    missed: Option<Missed>,
+}
+
+impl Subscription {
+    pub(crate) fn new(
+        store: LogStore,
+        log: Arc<UserLog>,
+        view: Arc<ViewState>,
+        key: usize,
+        attach: &Attach,
+        primed: EventId,
+        missed: Option<Missed>,
+    ) -> Self {
+        Self {
+            store,
+            log,
+            view,
+            key,
+            connection: attach.connection.clone(),
+            primed,
+            missed,
+        }
+    }
+
+    /// Returns the connection's id.
+    #[must_use]
+    pub const fn connection(&self) -> &ConnectionId {
+        &self.connection
+    }
+
+    /// Returns the user.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        &self.log.user
+    }
+
+    /// Returns the cursor with which a client can come back before it has seen an event.
+    #[must_use]
+    pub const fn primed(&self) -> EventId {
+        self.primed
+    }
+
+    /// Reads the next events into `batch`, which is emptied first.
+    ///
+    /// `Pending` means that there is nothing for this reader now; its task is woken when there is.
+    pub fn poll_next(&mut self, context: &mut Context<'_>, batch: &mut Batch) -> Poll<Next> {
+        batch.events.clear();
+        let mut guard = self.log.lock();
+        let state = &mut *guard;
+        let watcher = &mut state.watchers[self.key];
+        if let Some(reason) = watcher.closing {
+            return Poll::Ready(Next::Closed(reason));
+        }
+        if let Some(missed) = self.missed.take() {
+            return Poll::Ready(Next::Missed(missed));
+        }
+        let Intake::Cursor(cursor) = &watcher.intake else {
+            unreachable!("a subscription's watcher is a cursor")
+        };
+        if !cursor.parked {
+            let scope = watcher.scope.clone();
+            let position = cursor.position;
+            if let Some(missed) = self.overflow(state, position, scope.is_some()) {
+                Self::cursor(state, self.key).position = missed.to.seq;
+                count(&self.store.inner.stats.gaps_overflow);
+                return Poll::Ready(Next::Missed(missed));
+            }
+            let read_to = self.read(state, position, scope.as_ref(), batch);
+            let now_ms = self.store.inner.clock.now_ms();
+            let cursor = Self::cursor(state, self.key);
+            cursor.position = read_to;
+            cursor.behind_since = now_ms;
+            if !batch.events.is_empty() {
+                return Poll::Ready(Next::Events);
+            }
+            cursor.parked = true;
+        }
+        let cursor = Self::cursor(state, self.key);
+        match &mut cursor.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Waits for the next events and reads them into `batch`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: what has not been returned is read by the next call.
+    pub async fn next(&mut self, batch: &mut Batch) -> Next {
+        poll_fn(|context| self.poll_next(context, batch)).await
+    }
+
+    fn cursor(state: &mut UserState, key: usize) -> &mut Cursor {
+        match &mut state.watchers[key].intake {
+            Intake::Cursor(cursor) => cursor,
+            Intake::Sender(_) => unreachable!("a subscription's watcher is a cursor"),
+        }
+    }
+
+    /// Says what this reader was too slow for.
+    fn overflow(&self, state: &UserState, position: u64, scoped: bool) -> Option<Missed> {
+        let epoch = self.store.inner.epoch;
+        let missed = state.missed(epoch, position, self.view.view.follows, scoped)?;
+        let tag = state.entry(position).map_or(0, |entry| entry.tag);
+        let from = Some(EventId::new(epoch, position, tag).to_string());
+        Some(Missed {
+            reason: GapReason::Overflow,
+            from,
+            ..missed
+        })
+    }
+
+    /// Copies the events after `position` that are for this reader, and returns the position read to.
+    fn read(
+        &self,
+        state: &UserState,
+        position: u64,
+        scope: Option<&Arc<str>>,
+        batch: &mut Batch,
+    ) -> u64 {
+        let view = &self.view.view;
+        let epoch = self.store.inner.epoch;
+        let mut bytes = 0;
+        let mut read_to = position;
+        for entry in state.ring.range(state.index_after(position)..) {
+            let is_wanted = view.follows.contains(entry.channel)
+                && scope.is_none_or(|scope| entry.scope.as_ref() == Some(scope));
+            if is_wanted {
+                bytes += entry.json.len();
+                let is_full = batch.events.len() == Batch::MAX_EVENTS || bytes > Batch::MAX_BYTES;
+                if is_full && !batch.events.is_empty() {
+                    return read_to;
+                }
+                batch
+                    .events
+                    .push((self.id(entry, epoch), view.frame(entry)));
+            }
+            read_to = entry.seq;
+        }
+        state.last.seq
+    }
+
+    fn id(&self, entry: &Entry, epoch: events_core::Epoch) -> Option<EventId> {
+        (!self.view.view.ephemeral).then(|| entry.position().id(epoch))
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut state = self.log.lock();
+        let watcher = state.watchers.remove(self.key);
+        if watcher.holds_slot() {
+            self.view.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+        state.touched_ms = self.store.inner.clock.now_ms();
+        self.store.release_live_buffer(&mut state);
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("user", &self.log.user)
+            .field("connection", &self.connection)
+            .field("stream", &self.view.view.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,114 @@
+//! Eviction over all users, oldest event first, and the retirement of idle logs.
+
+use std::{
+    hash::BuildHasher,
+    sync::{Arc, PoisonError, atomic::Ordering},
+};
+
+use crate::{LogStore, stats::count, user_log::UserLog};
+
+/// Events that one visit to a log may evict under its lock.
+const EVICTION_SLICE: usize = 64;
+/// Logs that are looked at to make room for one new user.
+const VISITS_PER_NEW_USER: usize = 4;
+
+impl LogStore {
+    /// Evicts what is too old or too much over all users and removes idle logs; returns how many logs it visited.
+    ///
+    /// Publishing pays for a few visits itself. Call this from a timer, so that history also ages when nothing
+    /// is published. Each visit holds one user's lock for at most 64 events.
+    pub fn trim(&self, visits: usize) -> usize {
+        let inner = &*self.inner;
+        for visit in 0..visits {
+            let oldest_ms = inner.clock.now_ms().saturating_sub(inner.limits.age_ms());
+            if !inner.budget.is_exceeded() && !inner.budget.has_older_than(oldest_ms) {
+                return visit;
+            }
+            let Some((log, next_ms)) = inner.budget.dequeue() else {
+                return visit;
+            };
+            self.visit(log, next_ms, oldest_ms);
+        }
+        visits
+    }
+
+    /// Looks at the log that had the oldest event, and puts it back into the queue or removes it.
+    fn visit(&self, log: Arc<UserLog>, next_ms: i64, oldest_ms: i64) {
+        let inner = &*self.inner;
+        let mut state = log.lock();
+        for _ in 0..EVICTION_SLICE {
+            let Some(head) = state.ring.front() else {
+                break;
+            };
+            let is_old = head.at_ms < oldest_ms;
+            let is_first_over_budget = inner.budget.is_exceeded() && head.at_ms <= next_ms;
+            if !is_old && !is_first_over_budget {
+                break;
+            }
+            inner.budget.release(state.evict_oldest(is_old));
+            count(if is_old {
+                &inner.stats.evicted_age
+            } else {
+                &inner.stats.evicted_total_bound
+            });
+        }
+        let is_idle =
+            state.ring.is_empty() && state.watchers.is_empty() && state.touched_ms < oldest_ms;
+        // A log without events is looked at again when its next one could have aged.
+        let again_ms = state
+            .ring
+            .front()
+            .map_or_else(|| inner.clock.now_ms(), |head| head.at_ms);
+        drop(state);
+        if !(is_idle && self.remove(&log)) {
+            inner.budget.enqueue(log, again_ms);
+        }
+    }
+
+    /// Removes an idle log from the store, unless it has come to life again.
+    fn remove(&self, log: &UserLog) -> bool {
+        let hash = self.inner.hasher.hash_one(&log.user);
+        let mut shard = self
+            .shard(hash)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = log.lock();
+        if !state.ring.is_empty() || !state.watchers.is_empty() {
+            return false;
+        }
+        state.removed = true;
+        self.inner
+            .retired
+            .fetch_max(state.last.seq, Ordering::Relaxed);
+        if let Ok(entry) = shard.find_entry(hash, |other| other.user == log.user) {
+            entry.remove();
+            self.inner.users.fetch_sub(1, Ordering::Relaxed);
+            count(&self.inner.stats.users_retired);
+        }
+        true
+    }
+
+    /// Makes room for a new user by retiring logs that nobody reads, oldest events first.
+    pub(crate) fn retire_oldest(&self) -> bool {
+        for _ in 0..VISITS_PER_NEW_USER {
+            let Some((log, _)) = self.inner.budget.dequeue() else {
+                return false;
+            };
+            let mut state = log.lock();
+            if state.watchers.is_empty() {
+                while !state.ring.is_empty() {
+                    self.inner.budget.release(state.evict_oldest(false));
+                    count(&self.inner.stats.evicted_total_bound);
+                }
+                drop(state);
+                if self.remove(&log) {
+                    return true;
+                }
+            } else {
+                drop(state);
+            }
+            self.inner.budget.enqueue(log, self.inner.clock.now_ms());
+        }
+        false
+    }
+}

@@ -1,0 +1,218 @@
+//! One user's log: the ring, what left it, and who reads it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use events_core::{Channel, Channels, Epoch, EventId, UserId};
+use events_sse::GapReason;
+use slab::Slab;
+use smallvec::SmallVec;
+
+use crate::{
+    subscription::Missed,
+    watcher::{Intake, Watcher},
+};
+
+/// A place in a user's log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) seq: u64,
+    pub(crate) tag: u32,
+}
+
+impl Position {
+    pub(crate) const fn id(self, epoch: Epoch) -> EventId {
+        EventId::new(epoch, self.seq, self.tag)
+    }
+}
+
+/// An event in the ring. The JSON is shared with every frame made of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) seq: u64,
+    pub(crate) at_ms: i64,
+    pub(crate) json: Bytes,
+    pub(crate) scope: Option<Arc<str>>,
+    pub(crate) name: Option<&'static str>,
+    pub(crate) tag: u32,
+    pub(crate) channel: Channel,
+}
+
+impl Entry {
+    /// What an entry costs beside its JSON: itself and the allocator's headers.
+    const OVERHEAD: usize = size_of::<Self>() + 48;
+
+    pub(crate) const fn cost(&self) -> usize {
+        Self::OVERHEAD + self.json.len()
+    }
+
+    pub(crate) const fn position(&self) -> Position {
+        Position {
+            seq: self.seq,
+            tag: self.tag,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct UserLog {
+    pub(crate) user: UserId,
+    state: Mutex<UserState>,
+}
+
+impl UserLog {
+    pub(crate) fn new(user: UserId, base: u64, now_ms: i64) -> Self {
+        let state = UserState {
+            last: Position { seq: base, tag: 0 },
+            base,
+            ring: VecDeque::new(),
+            ring_bytes: 0,
+            evicted: SmallVec::new(),
+            evicted_by_age: false,
+            seen: Channels::NONE,
+            watchers: Slab::new(),
+            touched_ms: now_ms,
+            removed: false,
+        };
+        Self {
+            user,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Locks the log. A panic of an earlier holder cannot leave it half-changed: no user code runs under it.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, UserState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct UserState {
+    pub(crate) last: Position,
+    /// The sequence above which this log began; smaller ones belong to a log that is gone.
+    pub(crate) base: u64,
+    pub(crate) ring: VecDeque<Entry>,
+    pub(crate) ring_bytes: usize,
+    /// The last event of each channel that has left the ring.
+    evicted: SmallVec<[(Channel, Position); 4]>,
+    evicted_by_age: bool,
+    /// The channels that have had an event in this log.
+    seen: Channels,
+    pub(crate) watchers: Slab<Watcher>,
+    /// When it was last appended to or attached to, in milliseconds.
+    pub(crate) touched_ms: i64,
+    /// It is no longer in the store; whoever finds it so looks the user up again.
+    pub(crate) removed: bool,
+}
+
+impl UserState {
+    pub(crate) fn push(&mut self, entry: Entry) {
+        self.seen.insert(entry.channel);
+        self.ring_bytes += entry.cost();
+        self.ring.push_back(entry);
+    }
+
+    /// Notes an event that never enters the ring, because nobody reads and no history is kept.
+    pub(crate) fn pass_by(&mut self, channel: Channel, position: Position) {
+        self.seen.insert(channel);
+        self.note_evicted(channel, position);
+    }
+
+    /// Takes the oldest event out of the ring and returns its cost in bytes.
+    pub(crate) fn evict_oldest(&mut self, by_age: bool) -> usize {
+        let Some(entry) = self.ring.pop_front() else {
+            return 0;
+        };
+        let cost = entry.cost();
+        self.ring_bytes -= cost;
+        self.evicted_by_age = by_age;
+        self.note_evicted(entry.channel, entry.position());
+        if self.ring.capacity() > 64 && self.ring.len() * 4 < self.ring.capacity() {
+            self.ring.shrink_to(self.ring.len() * 2);
+        }
+        cost
+    }
+
+    fn note_evicted(&mut self, channel: Channel, position: Position) {
+        match self
+            .evicted
+            .iter_mut()
+            .find(|(evicted, _)| *evicted == channel)
+        {
+            Some((_, last)) => *last = position,
+            None => self.evicted.push((channel, position)),
+        }
+    }
+
+    /// Returns the last event of these channels that has left the ring.
+    fn floor(&self, channels: Channels) -> Option<Position> {
+        self.evicted
+            .iter()
+            .filter(|(channel, _)| channels.contains(*channel))
+            .map(|(_, position)| *position)
+            .max_by_key(|position| position.seq)
+    }
+
+    /// Tells what a reader of `channels` at `position` can no longer be given.
+    pub(crate) fn missed(
+        &self,
+        epoch: Epoch,
+        position: u64,
+        channels: Channels,
+        scoped: bool,
+    ) -> Option<Missed> {
+        // What came before this log began was retired with an earlier log of the same user, if there was one.
+        let base = Position {
+            seq: self.base,
+            tag: 0,
+        };
+        let floor = self
+            .floor(channels)
+            .filter(|floor| floor.seq > base.seq)
+            .unwrap_or(base);
+        if floor.seq <= position {
+            return None;
+        }
+        // Every number was an event of these channels, so the difference of numbers counts events.
+        let is_dense = !scoped && position >= self.base && self.seen.is_subset(channels);
+        let is_expired = self.evicted_by_age || position < self.base;
+        Some(Missed {
+            reason: if is_expired {
+                GapReason::Expired
+            } else {
+                GapReason::Trimmed
+            },
+            from: None,
+            to: floor.id(epoch),
+            lost: is_dense.then(|| floor.seq - position),
+        })
+    }
+
+    /// Returns the index in the ring of the first event after `position`.
+    pub(crate) fn index_after(&self, position: u64) -> usize {
+        self.ring.partition_point(|entry| entry.seq <= position)
+    }
+
+    pub(crate) fn entry(&self, seq: u64) -> Option<&Entry> {
+        self.ring
+            .get(self.index_after(seq).checked_sub(1)?)
+            .filter(|entry| entry.seq == seq)
+    }
+
+    pub(crate) fn has_cursors(&self) -> bool {
+        self.watchers
+            .iter()
+            .any(|(_, watcher)| matches!(watcher.intake, Intake::Cursor(_)))
+    }
+
+    /// Counts the connections of one view that hold a slot.
+    pub(crate) fn count(&self, view: usize) -> usize {
+        self.watchers
+            .iter()
+            .filter(|(_, watcher)| watcher.view.index == view && watcher.holds_slot())
+            .count()
+    }
+}

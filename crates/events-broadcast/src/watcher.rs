@@ -1,0 +1,95 @@
+//! One connection, as its user's log sees it.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::Waker,
+};
+
+use events_core::{ConnectionId, EventId, EventSender, UserId};
+use events_sse::ClosingReason;
+
+use crate::{user_log::Entry, view::ViewState};
+
+/// How a connection takes events.
+#[derive(Debug)]
+pub(crate) enum Intake {
+    /// It reads the log from its position.
+    Cursor(Cursor),
+    /// It is handed each event on a channel.
+    Sender(EventSender),
+}
+
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    /// Everything up to this sequence has been handed out, or was not for this connection.
+    pub(crate) position: u64,
+    /// It has read all there was for it, and waits.
+    pub(crate) parked: bool,
+    pub(crate) waker: Option<Waker>,
+    /// When it was given something to read that it has not read yet, in milliseconds.
+    pub(crate) behind_since: i64,
+}
+
+/// A connection's entry in its user's log.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    pub(crate) connection: ConnectionId,
+    /// Tells this registration from a later one under the same connection id.
+    pub(crate) serial: u64,
+    pub(crate) view: Arc<ViewState>,
+    /// The only thread or task that it follows, if any.
+    pub(crate) scope: Option<Arc<str>>,
+    pub(crate) since_ms: i64,
+    /// Set once it has lost its slot; its stream says so at the next poll.
+    pub(crate) closing: Option<ClosingReason>,
+    pub(crate) intake: Intake,
+}
+
+impl Watcher {
+    pub(crate) fn wants(&self, entry: &Entry) -> bool {
+        self.closing.is_none()
+            && self.view.view.follows.contains(entry.channel)
+            && self
+                .scope
+                .as_ref()
+                .is_none_or(|scope| entry.scope.as_ref() == Some(scope))
+    }
+
+    /// Frees the slot of a cursor and returns the task to wake, so that the stream can say why it ends.
+    pub(crate) fn close(&mut self, reason: ClosingReason) -> Option<Waker> {
+        if self.closing.replace(reason).is_none() {
+            self.view.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.take_waker()
+    }
+
+    pub(crate) fn take_waker(&mut self) -> Option<Waker> {
+        match &mut self.intake {
+            Intake::Cursor(cursor) => cursor.waker.take(),
+            Intake::Sender(_) => None,
+        }
+    }
+
+    pub(crate) const fn holds_slot(&self) -> bool {
+        self.closing.is_none()
+    }
+}
+
+/// What an operator sees of a connection.
+#[derive(Clone, Debug)]
+pub struct ConnectionInfo {
+    /// Whose connection it is.
+    pub user: UserId,
+    /// Its id.
+    pub connection: ConnectionId,
+    /// The stream that it reads.
+    pub stream: &'static str,
+    /// The thread or task that it follows, if only one.
+    pub scope: Option<Arc<str>>,
+    /// When it was accepted, in milliseconds since the Unix epoch.
+    pub since_ms: i64,
+    /// Its position in the log; absent for a channel, which has none.
+    pub cursor: Option<EventId>,
+    /// How many sequences its position is behind the log's end. An upper bound: not all of them are for it.
+    pub lag: u64,
+}
