@@ -10,14 +10,14 @@ use std::process::{Command, Stdio};
 /// # Errors
 ///
 /// One line: the command could not be started, or how it ended.
-pub(crate) fn run(root: &Path, environment: &[(&str, &str)], words: &[&str]) -> Result<(), String> {
-    let status = command(root, environment, words)?
+pub(crate) fn run(root: &Path, environment: &[(&str, &str)], line: &str) -> Result<(), String> {
+    let status = command(root, environment, line)?
         .status()
-        .map_err(|error| format!("cannot start '{}': {error}", words.join(" ")))?;
+        .map_err(|error| format!("cannot start '{line}': {error}"))?;
     if status.success() {
         Ok(())
     } else {
-        Err(format!("'{}' ended with {status}", words.join(" ")))
+        Err(format!("'{line}' ended with {status}"))
     }
 }
 
@@ -29,46 +29,45 @@ pub(crate) fn run(root: &Path, environment: &[(&str, &str)], words: &[&str]) -> 
 pub(crate) fn run_watched(
     root: &Path,
     environment: &[(&str, &str)],
-    words: &[&str],
+    line: &str,
     mut each_line: impl FnMut(&str),
 ) -> Result<(), String> {
-    let failed = |error: io::Error| format!("cannot run '{}': {error}", words.join(" "));
-    let mut child = command(root, environment, words)?
+    let failed = |error: io::Error| format!("cannot run '{line}': {error}");
+    let mut child = command(root, environment, line)?
         .stdout(Stdio::piped())
         .spawn()
         .map_err(failed)?;
     let mut stdout = io::stdout().lock();
     if let Some(output) = child.stdout.take() {
         // Bytes, since a test may print what is not UTF-8.
-        for line in BufReader::new(output).split(b'\n') {
-            let line = line.map_err(failed)?;
+        for output_line in BufReader::new(output).split(b'\n') {
+            let output_line = output_line.map_err(failed)?;
             stdout
-                .write_all(&line)
+                .write_all(&output_line)
                 .and_then(|()| stdout.write_all(b"\n"))
                 .map_err(failed)?;
-            each_line(&String::from_utf8_lossy(&line));
+            each_line(&String::from_utf8_lossy(&output_line));
         }
     }
     let status = child.wait().map_err(failed)?;
     if status.success() {
         Ok(())
     } else {
-        Err(format!("'{}' ended with {status}", words.join(" ")))
+        Err(format!("'{line}' ended with {status}"))
     }
 }
 
-fn command(root: &Path, environment: &[(&str, &str)], words: &[&str]) -> Result<Command, String> {
-    let [program, arguments @ ..] = words else {
-        return Err("an empty command".to_owned());
-    };
+fn command(root: &Path, environment: &[(&str, &str)], line: &str) -> Result<Command, String> {
+    let mut words = line.split_whitespace();
+    let program = words.next().ok_or("an empty command")?;
     let variables: String = environment
         .iter()
         .map(|(name, value)| format!("{name}='{value}' "))
         .collect();
-    println!("$ {variables}{}", words.join(" "));
+    println!("$ {variables}{line}");
     let mut command = Command::new(resolved(program));
     command
-        .args(arguments)
+        .args(words)
         .current_dir(root)
         .envs(environment.iter().copied());
     Ok(command)

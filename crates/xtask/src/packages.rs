@@ -54,15 +54,8 @@ fn node_packages(root: &Path, client: &str) -> Result<(), String> {
     for file in ["package.json", "package-lock.json"] {
         fs::copy(source.join(file), target.join(file)).map_err(failed)?;
     }
-    let npm = [
-        "npm",
-        "ci",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--loglevel=error",
-    ];
-    run(&target, &[], &npm)?;
+    let npm = "npm ci --ignore-scripts --no-audit --no-fund --loglevel=error";
+    run(&target, &[], npm)?;
     fs::write(&mark, wanted).map_err(failed)
 }
 
@@ -80,18 +73,11 @@ fn browser(root: &Path) -> Result<(), String> {
         return Err("no Chromium found; install it, or name one with EVENTS_CHROMIUM".to_owned());
     }
     let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
-    run(root, &quiet, &["apt-get", "-qq", "update"])?;
+    run(root, &quiet, "apt-get -qq update")?;
     run(
         root,
         &quiet,
-        &[
-            "apt-get",
-            "-qq",
-            "install",
-            "-y",
-            "--no-install-recommends",
-            "chromium",
-        ],
+        "apt-get -qq install -y --no-install-recommends chromium",
     )
 }
 

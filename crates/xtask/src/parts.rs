@@ -50,36 +50,24 @@ impl Part {
         const STRICT_DOCS: [(&str, &str); 1] = [("RUSTDOCFLAGS", "-D warnings")];
         let done = match self {
             Self::Setup => packages::set_up(root),
-            Self::Fmt => run(root, &[], &["cargo", "fmt", "--all", "--check"]),
+            Self::Fmt => run(root, &[], "cargo fmt --all --check"),
             Self::Clippy => run(
                 root,
                 &[],
-                &[
-                    "cargo",
-                    "clippy",
-                    "--workspace",
-                    "--all-targets",
-                    "--",
-                    "-D",
-                    "warnings",
-                ],
+                "cargo clippy --workspace --all-targets -- -D warnings",
             ),
-            Self::Doc => run(
-                root,
-                &STRICT_DOCS,
-                &["cargo", "doc", "--workspace", "--no-deps"],
-            ),
+            Self::Doc => run(root, &STRICT_DOCS, "cargo doc --workspace --no-deps"),
             Self::Unit => {
-                let words = ["cargo", "test", "--workspace", "--exclude", "events-tests"];
-                run_watched(root, &[], &words, |line| tally.read(line))
+                let words = "cargo test --workspace --exclude events-tests";
+                run_watched(root, &[], words, |line| tally.read(line))
             }
             Self::Integration => {
-                let words = ["cargo", "test", "--package", "events-tests"];
-                run_watched(root, &REQUIRED, &words, |line| tally.read(line))
+                let words = "cargo test --package events-tests";
+                run_watched(root, &REQUIRED, words, |line| tally.read(line))
             }
             Self::Tests => {
-                let words = ["cargo", "test", "--workspace"];
-                run_watched(root, &REQUIRED, &words, |line| tally.read(line))
+                let words = "cargo test --workspace";
+                run_watched(root, &REQUIRED, words, |line| tally.read(line))
             }
             Self::Deny if !has_cargo_deny() => {
                 println!("cargo-deny is not installed (cargo install --locked cargo-deny)");
@@ -88,16 +76,7 @@ impl Part {
             Self::Deny => run(
                 root,
                 &[],
-                &[
-                    "cargo",
-                    "deny",
-                    "check",
-                    "-A",
-                    "unused-wrapper",
-                    "bans",
-                    "licenses",
-                    "sources",
-                ],
+                "cargo deny check -A unused-wrapper bans licenses sources",
             ),
         };
         done.map(|()| Outcome::Passed)
