@@ -2,3 +2,7 @@
 
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod tidy;
