@@ -1,1 +1,33 @@
-//! Harness.
+//! What the integration tests need and no crate should contain: sockets that misbehave on purpose,
+//! a client that shares no code with ours, and the official clients as judges.
+//!
+//! ```
+//! use events_tests::raw_client::{FrameSplitter, RawFrame};
+//!
+//! let mut splitter = FrameSplitter::default();
+//! splitter.push(b"id: 7\ndata: {\"a\":1}\n\n: quiet\n\n").unwrap();
+//! let frame = splitter.next_frame().unwrap().unwrap();
+//! assert_eq!((frame.id.as_deref(), frame.data.as_deref()), (Some("7"), Some("{\"a\":1}")));
+//! assert_eq!(splitter.next_frame().unwrap().unwrap().comments, ["quiet"]);
+//! ```
+//!
+//! # What this crate does not do
+//!
+//! It tests nothing by itself beyond its own parts; the tests are in the one binary `it`.
+//! It uses none of the workspace's crates to read what they have written: a mistake that is made
+//! twice in the same way would not be seen.
+//!
+//! # Invariants
+//!
+//! 1. Every wait has a limit, and running into it is an error that says what was waited for.
+//! 2. What a test starts (tasks, processes, folders) ends when its handle is dropped.
+//! 3. A test that lacks something it needs says so, and fails when everything is required.
+
+pub mod agui_check;
+pub mod browser;
+pub mod deadline;
+pub mod fault_proxy;
+pub mod raw_client;
+pub mod report_server;
+pub mod server_process;
+pub mod skip;

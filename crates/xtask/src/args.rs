@@ -1,0 +1,106 @@
+//! The command line.
+
+use crate::parts::Part;
+
+/// What is printed for `--help` and after a wrong command line.
+pub(crate) const USAGE: &str = "\
+usage: cargo xtask test [--only PART]...   run all parts, or the named ones
+       cargo xtask setup                   install what the tests need into target/xtask
+parts: setup, fmt, clippy, doc, tests, deny (all of them, in this order, by default)
+       lint = fmt, clippy, doc
+       unit = the crates' own tests
+       it   = the integration tests, with everything they need required";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    Help,
+    Run(Vec<Part>),
+}
+
+/// Reads the words after the program's name; the error is one line for the user.
+pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] | ["help" | "--help" | "-h", ..] => Ok(Request::Help),
+        ["setup"] => Ok(Request::Run(vec![Part::Setup])),
+        ["test"] => Ok(Request::Run(Part::ALL.to_vec())),
+        ["test", rest @ ..] => parse_only(rest).map(Request::Run),
+        [other, ..] => Err(format!("unknown command '{other}'")),
+    }
+}
+
+fn parse_only(words: &[&str]) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let name = match word.split_once('=') {
+            Some(("--only", name)) => name,
+            None if *word == "--only" => words.next().ok_or("--only needs the name of a part")?,
+            _ => return Err(format!("unknown option '{word}'")),
+        };
+        for part in named(name).ok_or_else(|| format!("unknown part '{name}'"))? {
+            if !parts.contains(part) {
+                parts.push(*part);
+            }
+        }
+    }
+    Ok(parts)
+}
+
+/// Returns the parts that a name stands for.
+fn named(name: &str) -> Option<&'static [Part]> {
+    Some(match name {
+        "setup" => &[Part::Setup],
+        "fmt" => &[Part::Fmt],
+        "clippy" => &[Part::Clippy],
+        "doc" => &[Part::Doc],
+        "lint" => &[Part::Fmt, Part::Clippy, Part::Doc],
+        "unit" => &[Part::Unit],
+        "it" => &[Part::Setup, Part::Integration],
+        "tests" => &[Part::Setup, Part::Tests],
+        "deny" => &[Part::Deny],
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Request, String> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&words)
+    }
+
+    #[test]
+    fn test_alone_means_every_part_in_order() {
+        assert_eq!(parsed("test"), Ok(Request::Run(Part::ALL.to_vec())));
+    }
+
+    #[test]
+    fn parts_are_named_once_even_when_groups_overlap() {
+        let expected = vec![Part::Fmt, Part::Clippy, Part::Doc, Part::Unit];
+        assert_eq!(
+            parsed("test --only fmt --only=lint --only unit"),
+            Ok(Request::Run(expected))
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert_eq!(parsed("tset"), Err("unknown command 'tset'".to_owned()));
+        assert_eq!(
+            parsed("test --only lnit"),
+            Err("unknown part 'lnit'".to_owned())
+        );
+        assert_eq!(
+            parsed("test --only"),
+            Err("--only needs the name of a part".to_owned())
+        );
+        assert_eq!(
+            parsed("test --fast"),
+            Err("unknown option '--fast'".to_owned())
+        );
+    }
+}

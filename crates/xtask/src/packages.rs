@@ -1,0 +1,90 @@
+//! Set-up: the official clients in `target/xtask`, and a browser.
+//!
+//! Everything is looked for first, so a second run costs nothing and needs no network.
+
+use std::fs;
+use std::path::Path;
+
+use crate::command::{find, run};
+
+/// The official AG-UI clients: the folder under `tests/clients` with the manifest and the lock,
+/// and under `target/xtask` with the packages.
+const AGUI_CLIENTS: [&str; 2] = ["agui-1.0", "agui-0.0.59"];
+
+/// Names under which a browser of the Chromium family is installed.
+const BROWSERS: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+];
+
+/// Installs what the tests need and is not there yet.
+///
+/// # Errors
+///
+/// One line: what is missing and what to do about it.
+pub(crate) fn set_up(root: &Path) -> Result<(), String> {
+    for client in AGUI_CLIENTS {
+        node_packages(root, client)?;
+    }
+    browser(root)
+}
+
+/// Installs one folder of Node packages, exactly as locked.
+fn node_packages(root: &Path, client: &str) -> Result<(), String> {
+    let source = root.join("tests/clients").join(client);
+    let target = root.join("target/xtask").join(client);
+    // Written last, so its presence with the same lock means that the folder is complete.
+    let mark = target.join("installed.lock");
+    let lock = source.join("package-lock.json");
+    let wanted =
+        fs::read(&lock).map_err(|error| format!("cannot read {}: {error}", lock.display()))?;
+    if fs::read(&mark).is_ok_and(|installed| installed == wanted) {
+        println!("{client}: already set up");
+        return Ok(());
+    }
+    if find("node").is_none() || find("npm").is_none() {
+        return Err(format!(
+            "{client} needs Node.js 20 or newer with npm; install it and try again"
+        ));
+    }
+    let failed = |error| format!("cannot prepare {}: {error}", target.display());
+    fs::create_dir_all(&target).map_err(failed)?;
+    for file in ["package.json", "package-lock.json"] {
+        fs::copy(source.join(file), target.join(file)).map_err(failed)?;
+    }
+    let npm = "npm ci --ignore-scripts --no-audit --no-fund --loglevel=error";
+    run(&target, &[], npm)?;
+    fs::write(&mark, wanted).map_err(failed)
+}
+
+/// Installs a browser when there is none and the system lets us.
+fn browser(root: &Path) -> Result<(), String> {
+    if std::env::var_os("EVENTS_CHROMIUM").is_some() {
+        println!("browser: named by EVENTS_CHROMIUM");
+        return Ok(());
+    }
+    if let Some(path) = BROWSERS.iter().find_map(|name| find(name)) {
+        println!("browser: {}", path.display());
+        return Ok(());
+    }
+    if find("apt-get").is_none() || !is_root() {
+        return Err("no Chromium found; install it, or name one with EVENTS_CHROMIUM".to_owned());
+    }
+    let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
+    run(root, &quiet, "apt-get -qq update")?;
+    run(
+        root,
+        &quiet,
+        "apt-get -qq install -y --no-install-recommends chromium",
+    )
+}
+
+/// Whether we may install system packages.
+fn is_root() -> bool {
+    std::process::Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}

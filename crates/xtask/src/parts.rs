@@ -1,0 +1,139 @@
+//! The parts of a full run, in the order in which they are cheapest to fail.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::command::{find, run, run_watched};
+use crate::packages;
+use crate::tally::Tally;
+
+/// One part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Setup,
+    Fmt,
+    Clippy,
+    Doc,
+    Unit,
+    Integration,
+    Tests,
+    Deny,
+}
+
+impl Part {
+    /// What `cargo xtask test` runs. `Unit` and `Integration` are halves of `Tests`.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Setup,
+        Self::Fmt,
+        Self::Clippy,
+        Self::Doc,
+        Self::Tests,
+        Self::Deny,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::Fmt => "fmt",
+            Self::Clippy => "clippy",
+            Self::Doc => "doc",
+            Self::Unit => "unit",
+            Self::Integration => "it",
+            Self::Tests => "tests",
+            Self::Deny => "deny",
+        }
+    }
+
+    fn run(self, root: &Path, tally: &mut Tally) -> Result<Outcome, String> {
+        // Everything a test may look for has to be there: a missing engine is a failure.
+        const REQUIRED: [(&str, &str); 1] = [("EVENTS_REQUIRE_ALL", "1")];
+        const STRICT_DOCS: [(&str, &str); 1] = [("RUSTDOCFLAGS", "-D warnings")];
+        let done = match self {
+            Self::Setup => packages::set_up(root),
+            Self::Fmt => run(root, &[], "cargo fmt --all --check"),
+            Self::Clippy => run(
+                root,
+                &[],
+                "cargo clippy --workspace --all-targets -- -D warnings",
+            ),
+            Self::Doc => run(root, &STRICT_DOCS, "cargo doc --workspace --no-deps"),
+            Self::Unit => {
+                let words = "cargo test --workspace --exclude events-tests";
+                run_watched(root, &[], words, |line| tally.read(line))
+            }
+            Self::Integration => {
+                let words = "cargo test --package events-tests";
+                run_watched(root, &REQUIRED, words, |line| tally.read(line))
+            }
+            Self::Tests => {
+                let words = "cargo test --workspace";
+                run_watched(root, &REQUIRED, words, |line| tally.read(line))
+            }
+            Self::Deny if !has_cargo_deny() => {
+                println!("cargo-deny is not installed (cargo install --locked cargo-deny)");
+                return Ok(Outcome::NotRun);
+            }
+            Self::Deny => run(
+                root,
+                &[],
+                "cargo deny check -A unused-wrapper bans licenses sources",
+            ),
+        };
+        done.map(|()| Outcome::Passed)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    NotRun,
+}
+
+/// Runs the parts in order, up to the first that fails, and prints how long each took.
+///
+/// # Errors
+///
+/// One line that names the part that failed and why.
+pub(crate) fn run_all(root: &Path, parts: &[Part]) -> Result<(), String> {
+    let started = Instant::now();
+    let mut tally = Tally::default();
+    let mut times: Vec<(Part, Duration, &str)> = Vec::new();
+    let mut failure = None;
+    for part in parts {
+        println!("== {}", part.name());
+        let part_started = Instant::now();
+        let outcome = part.run(root, &mut tally);
+        let verdict = match &outcome {
+            Ok(Outcome::Passed) => "ok",
+            Ok(Outcome::NotRun) => "not run",
+            Err(_) => "FAILED",
+        };
+        times.push((*part, part_started.elapsed(), verdict));
+        if let Err(why) = outcome {
+            failure = Some(format!("{} failed: {why}", part.name()));
+            break;
+        }
+    }
+    println!();
+    for (part, time, verdict) in times {
+        println!("{:<8}{:>8.1} s  {verdict}", part.name(), time.as_secs_f64());
+    }
+    println!("{:<8}{:>8.1} s", "total", started.elapsed().as_secs_f64());
+    let has_tests = parts
+        .iter()
+        .any(|part| matches!(part, Part::Unit | Part::Integration | Part::Tests));
+    if has_tests {
+        // A run of no test at all is a broken run, not a green one (invariant 2).
+        if failure.is_none() && tally.n_passed == 0 {
+            failure = Some("no test was run".to_owned());
+        }
+        println!("{tally}");
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+fn has_cargo_deny() -> bool {
+    find("cargo-deny").is_some()
+        || std::env::var_os("CARGO_HOME")
+            .is_some_and(|home| Path::new(&home).join("bin/cargo-deny").is_file())
+}

@@ -1,0 +1,8 @@
+//! The integration tests, in one binary.
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod tidy;
