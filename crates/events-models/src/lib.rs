@@ -1,1 +1,57 @@
-//! Placeholder replaced before the first release.
+//! The events that go over the wire: AG-UI 1.0, system, context, analytics and command-line events, how they
+//! are read strictly and written legally, and in which order AG-UI allows them.
+//!
+//! ```
+//! use events_models::{
+//!     AgUiEvent, AgUiEventBuilder, MessageRole,
+//!     agui::intake::ThreadIntake,
+//! };
+//!
+//! let mut thread = ThreadIntake::default();
+//! let mut log = Vec::new();
+//! thread.admit(AgUiEventBuilder::run_started("thread", "run", None), &mut log)?;
+//! thread.admit(AgUiEventBuilder::text_message_start("m1", MessageRole::Assistant), &mut log)?;
+//! thread.admit(AgUiEventBuilder::text_message_content("m1", "Hello"), &mut log)?;
+//! thread.admit(AgUiEventBuilder::text_message_end("m1"), &mut log)?;
+//! thread.admit(AgUiEventBuilder::run_finished("thread", "run", None), &mut log)?;
+//!
+//! let mut json = Vec::new();
+//! log[2].write_json(&mut json).expect("every event has a JSON form");
+//! assert_eq!(AgUiEvent::from_json(&json).as_ref(), Ok(&log[2]));
+//! # Ok::<(), events_models::agui::order::OrderError>(())
+//! ```
+//!
+//! # What this crate does not do
+//!
+//! It knows no transport, no user, no connection and no runtime; it gives no ids to events and stores none.
+//! It does not apply patches or fold events into state. It speaks AG-UI 1.0 only: what left the protocol in
+//! 1.0 is refused with the name of its replacement.
+//!
+//! # Invariants
+//!
+//! 1. What `from_json` accepts is legal, and is written as the same JSON value, less what the protocol does
+//!    not describe. No number in open data loses a digit.
+//! 2. What is written is one line: it has no line feed and no carriage return.
+//! 3. An absent member is left out, never written as `null`; `null` is written only where it is a value.
+//! 4. No input makes a reader panic, and none needs more stack than any other.
+//! 5. [`agui::order::ThreadOrder`] and [`agui::intake::ThreadIntake`] are unchanged by what they refuse.
+//! 6. What [`agui::intake::ThreadIntake`] emits has no chunks and is accepted by a fresh
+//!    [`agui::order::ThreadOrder`].
+
+pub mod agui;
+mod analytics;
+mod cli;
+mod context;
+mod invalid;
+mod system;
+mod wire;
+
+pub use agui::{
+    AgUiEvent, AgUiEventBuilder, AgUiEventType, JsonPatchOperation, Message, MessageRole,
+    RunAgentInput,
+};
+pub use analytics::{AnalyticsEvent, AnalyticsEventBuilder, AnalyticsEventType};
+pub use cli::{CliOutputEvent, CliOutputEventBuilder};
+pub use context::{ContextEvent, ContextEventBuilder};
+pub use invalid::{InvalidEvent, InvalidKind};
+pub use system::{ContextSummary, SystemEvent, SystemEventBuilder, SystemEventType};
