@@ -87,9 +87,37 @@ impl<T: EventLine + ?Sized> EventLine for &T {
     }
 }
 
+/// Appends the event as a line, and its line end.
+///
+/// # Errors
+///
+/// [`Error::Encode`], and [`Error::Invalid`] for what the hub would not take for an event at all: a blank line, which
+/// it skips, and one that begins with a colon, which is a keep-alive.
+pub(crate) fn append(event: &impl EventLine, out: &mut Vec<u8>) -> Result<(), Error> {
+    let start = out.len();
+    event.write_line(out)?;
+    let line = &out[start..];
+    if line.starts_with(b":") || line.trim_ascii().is_empty() {
+        return Err(Error::Invalid("event is no JSON value"));
+    }
+    out.push(b'\n');
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_hub_would_skip_is_refused() {
+        for event in ["", " \r\n\t", ": alive", ":"] {
+            let appended = append(&event, &mut Vec::new());
+            assert!(matches!(appended, Err(Error::Invalid(_))), "{event:?}");
+        }
+        let mut line = Vec::new();
+        append(&"{}", &mut line).unwrap();
+        assert_eq!(line, b"{}\n");
+    }
 
     #[test]
     fn pretty_json_becomes_one_line() {

@@ -25,7 +25,7 @@ use crate::{
     client::Client,
     error::{Cause, Error, Problem},
     http::Failed,
-    line::EventLine,
+    line::{self, EventLine},
     publish::Publish,
 };
 
@@ -138,16 +138,15 @@ impl LivePublisher {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] after [`Self::close`] or the end of the answer, [`Error::Encode`] if the event has no JSON
-    /// form, and what polling for a receipt can give.
+    /// [`Error::Closed`] after [`Self::close`] or the end of the answer, [`Error::Encode`] or [`Error::Invalid`] if the
+    /// event is no line of JSON, and what polling for a receipt can give.
     ///
     /// # Cancel safety
     ///
     /// If the future is dropped before it is done, the line is not sent.
     pub async fn send(&mut self, event: impl EventLine) -> Result<u64, Error> {
         let mut line = Vec::new();
-        event.write_line(&mut line)?;
-        line.push(b'\n');
+        line::append(&event, &mut line)?;
         let lines = self.lines.clone().ok_or(Error::Closed)?;
         let mut place = pin!(lines.reserve());
         let permit = poll_fn(|context| {

@@ -15,7 +15,7 @@ use crate::{
     client::{Client, PublishKind},
     error::{Cause, Error},
     http::{self, Failed},
-    line::EventLine,
+    line::{self, EventLine},
 };
 
 /// The hub takes 4 MiB; the rest is slack for whatever a proxy counts too.
@@ -108,7 +108,9 @@ impl Client {
     ///   and those after it are not;
     /// - [`Error::Status`] if it refuses the request itself;
     /// - [`Error::Deadline`] if a batch was not answered in time, its outcome unknown;
-    /// - [`Error::Encode`], [`Error::Invalid`], [`Error::Answer`] as they say.
+    /// - [`Error::Encode`] and [`Error::Invalid`] for an event that cannot be sent: the batches before its
+    ///   own are in the log;
+    /// - [`Error::Answer`] if the hub's answer to a published batch cannot be read.
     ///
     /// # Cancel safety
     ///
@@ -126,7 +128,7 @@ impl Client {
         let mut line = Vec::new();
         for event in events {
             line.clear();
-            event.write_line(&mut line)?;
+            line::append(&event, &mut line)?;
             if batch.is_full_for(line.len()) {
                 let full = batch.start_next();
                 self.publish_batch(request, &url, &prefix, full, &mut published)
@@ -229,15 +231,13 @@ struct Batch {
 }
 
 impl Batch {
-    /// Tells whether one more line, of this many bytes, must go into the next batch. An empty batch takes any.
+    /// Tells whether one more line, of this many bytes with its end, must go into the next batch. An empty batch takes any.
     const fn is_full_for(&self, n_bytes: usize) -> bool {
-        self.n_lines > 0
-            && (self.n_lines >= BATCH_LINES || self.body.len() + n_bytes + 1 > BATCH_BYTES)
+        self.n_lines > 0 && (self.n_lines >= BATCH_LINES || self.body.len() + n_bytes > BATCH_BYTES)
     }
 
     fn push(&mut self, line: &[u8]) {
         self.body.extend_from_slice(line);
-        self.body.push(b'\n');
         self.n_lines += 1;
     }
 

@@ -369,3 +369,15 @@ fn media_types_are_compared_without_parameters() {
     assert!(!is_event_stream(b"text/event-streams"));
     assert!(!is_event_stream(b""));
 }
+
+#[test]
+fn what_a_task_may_hold_can_move_between_threads() {
+    fn check_send<T: Send>(_value: &T) {}
+    let client = Client::new("http://127.0.0.1:1").unwrap();
+    let request = crate::Publish::to(crate::PublishKind::AgUi, "ada");
+    check_send(&client.subscribe(Subscribe::to(StreamKind::AgUi)).unwrap());
+    check_send(&client.publish(&request, ["{}"]));
+    let mut publisher = client.publish_live(&request).unwrap();
+    check_send(&publisher.send("{}"));
+    check_send(&publisher);
+}
