@@ -131,7 +131,7 @@ fn places() -> impl Strategy<Value = Vec<usize>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn meaningful_streams_are_read_by_the_letter(stream in streams(), places in places()) {

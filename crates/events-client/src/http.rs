@@ -1,0 +1,118 @@
+//! One request and its answer: which failures can pass, and what the hub says about the others.
+
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, Response, StatusCode, header::RETRY_AFTER};
+
+use crate::{
+    backoff::retry_after,
+    error::{Cause, Problem},
+};
+
+/// How much of an error's body is read, in bytes.
+const PROBLEM_BYTES: usize = 64 << 10;
+
+/// How long the body of an error may take; without it, the status speaks for itself.
+const PROBLEM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much of an error's body that is no problem is shown, in characters.
+const SHOWN_CHARS: usize = 200;
+
+/// An attempt that failed.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// A later attempt can succeed, and not before `retry_after` if the hub says so.
+    Passing {
+        cause: Cause,
+        retry_after: Option<Duration>,
+    },
+    /// The hub would refuse the same request again.
+    Fatal { status: u16, problem: Box<Problem> },
+}
+
+impl Failed {
+    pub(crate) const fn passing(cause: Cause) -> Self {
+        Self::Passing {
+            cause,
+            retry_after: None,
+        }
+    }
+}
+
+/// Sends the request and waits, at most `head_timeout`, for the head of a successful answer.
+pub(crate) async fn send(
+    request: RequestBuilder,
+    head_timeout: Duration,
+) -> Result<Response, Failed> {
+    match tokio::time::timeout(head_timeout, request.send()).await {
+        Err(_elapsed) => Err(Failed::passing(Cause::TimedOut)),
+        Ok(Err(error)) => Err(Failed::passing(Cause::Transport(error.without_url()))),
+        Ok(Ok(response)) if response.status().is_success() => Ok(response),
+        Ok(Ok(response)) => Err(failure_of(response).await),
+    }
+}
+
+/// Reads the hub's account of a refusal. Whatever happens to the body, the status counts.
+async fn failure_of(response: Response) -> Failed {
+    let status = response.status();
+    let wait = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(retry_after);
+    let body = tokio::time::timeout(PROBLEM_TIMEOUT, read_some(response))
+        .await
+        .unwrap_or_default();
+    let problem = Box::new(problem_of(&body));
+    let is_passing = status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+        );
+    let status = status.as_u16();
+    if is_passing {
+        Failed::Passing {
+            cause: Cause::Status { status, problem },
+            retry_after: wait,
+        }
+    } else {
+        Failed::Fatal { status, problem }
+    }
+}
+
+async fn read_some(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < PROBLEM_BYTES
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        body.extend_from_slice(&chunk);
+    }
+    body
+}
+
+fn problem_of(body: &[u8]) -> Problem {
+    serde_json::from_slice(body).unwrap_or_else(|_no_problem| {
+        let text: String = String::from_utf8_lossy(body)
+            .trim()
+            .chars()
+            .take(SHOWN_CHARS)
+            .collect();
+        Problem {
+            detail: (!text.is_empty()).then_some(text),
+            ..Problem::default()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_is_no_problem_is_shown_in_part() {
+        assert_eq!(problem_of(b"  gone\n").to_string(), "gone");
+        assert_eq!(problem_of(b"").to_string(), "no reason given");
+        let long = "\u{e9}".repeat(1_000);
+        assert_eq!(problem_of(long.as_bytes()).to_string().chars().count(), 200);
+    }
+}
