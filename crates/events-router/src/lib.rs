@@ -1,1 +1,64 @@
-//! Placeholder replaced before the first release.
+//! One routing table from published events to the streams of a user.
+//!
+//! ```
+//! use events_broadcast::{Attach, Batch};
+//! use events_core::UserId;
+//! use events_models::AgUiEventBuilder;
+//! use events_router::EventRouter;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let router = EventRouter::default();
+//! let ada = UserId::new("ada");
+//! let mut screen = router.contexts().connect(&ada, Attach::now())?;
+//!
+//! let routed = router.route_agui(&ada, AgUiEventBuilder::run_started("thread", "run", None)).await?;
+//! assert_eq!((routed.agui, routed.contexts), (0, 1));
+//!
+//! let mut batch = Batch::default();
+//! screen.next(&mut batch).await;
+//! assert_eq!(batch.events[0].0, routed.ids.first().copied());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An AG-UI event is given its thread, checked against the order rules of that thread, and appended to the user's
+//! log. The `/agui` stream and the `/contexts` stream both read it from there.
+//!
+//! # What this crate does not do
+//!
+//! It serves no HTTP and talks to no broker and no database. It does not call agents.
+//!
+//! # Invariants
+//!
+//! 1. What goes where is said in `routes.rs` and nowhere else.
+//! 2. An event that its thread's order forbids never enters the log.
+//! 3. A batch is appended whole or not at all; a refused one leaves no trace in the order state.
+//! 4. A message id that is known is answered with the ids that it got, before any check of order.
+//! 5. Nothing outside `singletons.rs` is static; dropping an [`EventRouter`] and its clones frees everything.
+
+mod contexts;
+mod event;
+mod known;
+mod lane;
+mod lanes;
+mod memory_log;
+mod publish;
+mod refusal;
+mod router;
+mod routes;
+mod run;
+mod singletons;
+
+#[cfg(test)]
+mod tests;
+
+pub use event::{BusEvent, Item, MsgId, MsgIdError};
+pub use memory_log::MemoryLog;
+pub use refusal::{PublishError, Refusal};
+pub use router::{EventRouter, Published, Routed, RouterConfig};
+pub use routes::{AgUiBroadcaster, AnalyticsBroadcaster, ContextBroadcaster};
+pub use run::Run;
+pub use singletons::{
+    AGUI_BROADCASTER, ANALYTICS_BROADCASTER, AlreadyInstalled, CONTEXT_BROADCASTER,
+};

@@ -44,6 +44,7 @@ mod decode;
 mod encode;
 mod heartbeat;
 mod lines;
+mod models;
 mod ndjson;
 mod to_sse;
 

@@ -1,0 +1,120 @@
+//! The order state of all users.
+
+use std::{
+    hash::BuildHasher,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use events_core::{EventError, EventResult, UserId};
+use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
+
+use crate::lane::Lane;
+
+const SHARDS: usize = 64;
+
+type Shard = Mutex<HashTable<(UserId, Arc<Lane>)>>;
+
+/// One lane per user, bounded in number; lanes without an active run can be forgotten.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    shards: Box<[Shard]>,
+    hasher: DefaultHashBuilder,
+    len: AtomicUsize,
+    max: usize,
+    /// How long an idle lane is kept, in milliseconds.
+    idle_ms: i64,
+}
+
+impl Lanes {
+    pub(crate) fn new(max: usize, idle_ms: i64) -> Self {
+        let shards = std::iter::repeat_with(|| Mutex::new(HashTable::new()))
+            .take(SHARDS)
+            .collect();
+        Self {
+            shards,
+            hasher: DefaultHashBuilder::default(),
+            len: AtomicUsize::new(0),
+            max,
+            idle_ms,
+        }
+    }
+
+    pub(crate) fn find(&self, user: &UserId) -> Option<Arc<Lane>> {
+        let hash = self.hasher.hash_one(user);
+        let shard = self
+            .shard(hash)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        shard
+            .find(hash, |(other, _)| other == user)
+            .map(|(_, lane)| Arc::clone(lane))
+    }
+
+    pub(crate) fn find_or_create(&self, user: &UserId, now_ms: i64) -> EventResult<Arc<Lane>> {
+        let hash = self.hasher.hash_one(user);
+        let mut shard = self
+            .shard(hash)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if self.len.load(Ordering::Relaxed) >= self.max
+            && shard.find(hash, |(other, _)| other == user).is_none()
+        {
+            let n_removed = remove_idle(&mut shard, now_ms);
+            if self.len.fetch_sub(n_removed, Ordering::Relaxed) - n_removed >= self.max {
+                return Err(EventError::Overloaded("too many users have runs"));
+            }
+        }
+        match shard.entry(
+            hash,
+            |(other, _)| other == user,
+            |(user, _)| self.hasher.hash_one(user),
+        ) {
+            Entry::Occupied(entry) => Ok(Arc::clone(&entry.get().1)),
+            Entry::Vacant(entry) => {
+                let lane = Arc::new(Lane::default());
+                lane.lock().touched_ms = now_ms;
+                entry.insert((user.clone(), Arc::clone(&lane)));
+                self.len.fetch_add(1, Ordering::Relaxed);
+                Ok(lane)
+            }
+        }
+    }
+
+    /// Forgets the lanes that have been idle for long.
+    pub(crate) fn sweep(&self, now_ms: i64) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let n_removed = remove_idle(&mut shard, now_ms.saturating_sub(self.idle_ms));
+            self.len.fetch_sub(n_removed, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn active_runs(&self) -> usize {
+        let of_shard = |shard: &Shard| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard
+                .iter()
+                .map(|(_, lane)| lane.lock().active_runs())
+                .sum::<usize>()
+        };
+        self.shards.iter().map(of_shard).sum()
+    }
+
+    fn shard(&self, hash: u64) -> &Shard {
+        &self.shards[usize::try_from(hash >> 32).unwrap_or(0) % SHARDS]
+    }
+}
+
+/// Removes the lanes without an active run that nobody has touched since `before_ms`.
+fn remove_idle(shard: &mut HashTable<(UserId, Arc<Lane>)>, before_ms: i64) -> usize {
+    let n_before = shard.len();
+    shard.retain(|(_, lane)| {
+        let mut state = lane.lock();
+        state.removed = state.active_runs() == 0 && state.touched_ms < before_ms;
+        !state.removed
+    });
+    n_before - shard.len()
+}

@@ -1,0 +1,325 @@
+//! From items to records: known ids, threads, order, encoding, append.
+
+use std::sync::{Arc, MutexGuard};
+
+use bytes::Bytes;
+use events_core::{Channel, EventError, Record, RecordIds, UserId};
+use events_models::{AgUiEvent, SystemEvent};
+use smallvec::SmallVec;
+
+use crate::{
+    BusEvent, EventRouter, Item, MsgId, PublishError, Published, Refusal,
+    lane::{LaneState, Undo},
+    routes::{AGUI, CONTEXT, SYSTEM},
+};
+
+type Records = SmallVec<[Record; 2]>;
+
+/// What becomes of one item.
+enum Plan {
+    /// It is in the log already, under these ids.
+    Known(RecordIds),
+    /// It makes so many new records.
+    New { key: Option<u128>, n_records: usize },
+}
+
+/// What the context list learns once the batch is in the log.
+enum Seen {
+    Run(Arc<str>),
+    System(SystemEvent),
+}
+
+/// The work on one batch.
+struct Batch {
+    records: Records,
+    plans: SmallVec<[Plan; 1]>,
+    seen: SmallVec<[Seen; 1]>,
+    undo: Undo,
+    /// A single event of a thread without open chunks needs no copy of its thread's state: see `admit`.
+    is_single: bool,
+    thread_of_request: Option<Arc<str>>,
+    event_limit: usize,
+    now_ms: i64,
+}
+
+impl EventRouter {
+    /// Publishes without waiting, which the memory log allows.
+    pub(crate) fn publish_now(
+        &self,
+        user: &UserId,
+        items: Vec<Item>,
+    ) -> Result<Published, PublishError> {
+        for (index, item) in items.iter().enumerate() {
+            item.validate()
+                .map_err(|refusal| PublishError::Refused { index, refusal })?;
+        }
+        let (analytics, durable): (Vec<_>, Vec<_>) = items
+            .into_iter()
+            .enumerate()
+            .partition(|(_, item)| matches!(item.event, BusEvent::Analytics(_)));
+        let mut published = if durable.is_empty() {
+            Published::default()
+        } else {
+            self.append(user, durable)?
+        };
+        for (_, item) in analytics {
+            if let BusEvent::Analytics(event) = item.event {
+                let reached = self
+                    .inner
+                    .analytics
+                    .publish(user, &event)?
+                    .reached(&self.inner.analytics);
+                published.analytics = published.analytics.max(reached.connections());
+            }
+        }
+        Ok(published)
+    }
+
+    fn append(&self, user: &UserId, items: Vec<(usize, Item)>) -> Result<Published, PublishError> {
+        let inner = &*self.inner;
+        let now_ms = inner.clock.now_ms();
+        let lane = loop {
+            let lane = inner.lanes.find_or_create(user, now_ms)?;
+            if !lane.lock().removed {
+                break lane;
+            }
+        };
+        let mut state = lane.lock();
+        state.touched_ms = now_ms;
+        let mut batch = Batch {
+            records: Records::new(),
+            plans: SmallVec::new(),
+            seen: SmallVec::new(),
+            undo: Undo::default(),
+            is_single: items.len() == 1,
+            thread_of_request: None,
+            event_limit: inner.log_store().limits().event_bytes,
+            now_ms,
+        };
+        // The lane is locked first and the log inside it: once the closure has run, the append cannot fail, so the
+        // order state and the log never differ.
+        let appended = inner.log_store().append_with(user, |_last| {
+            let taken = items.into_iter().try_for_each(|(index, item)| {
+                let key = item
+                    .msg_id
+                    .as_ref()
+                    .map(|msg_id| inner.msg_hasher.hash(msg_id));
+                batch
+                    .take(&mut state, item, key)
+                    .map_err(|refused| refused.at(index))
+            });
+            match taken {
+                Ok(()) => Ok(std::mem::take(&mut batch.records)),
+                Err(error) => {
+                    state.restore(std::mem::take(&mut batch.undo));
+                    Err(error)
+                }
+            }
+        });
+        let delivery = appended?;
+        let mut published = Published {
+            agui: delivery.reached(&inner.agui).connections(),
+            contexts: delivery.reached(&inner.contexts).connections(),
+            ..Published::default()
+        };
+        batch.settle(
+            &mut state,
+            &delivery.ids,
+            inner.known_bounds,
+            &mut published,
+        );
+        Ok(published)
+    }
+
+    /// Makes the events that close what is open in a thread's run, if that run is still the one named.
+    pub(crate) fn closing_events(
+        &self,
+        user: &UserId,
+        thread: &str,
+        run: &str,
+    ) -> Option<Vec<AgUiEvent>> {
+        let lane = self.inner.lanes.find(user)?;
+        let state: MutexGuard<'_, LaneState> = lane.lock();
+        state.closing_events(thread, run, self.inner.clock.now_ms())
+    }
+}
+
+impl crate::router::Inner {
+    fn log_store(&self) -> &events_broadcast::LogStore {
+        self.agui.store()
+    }
+}
+
+/// A refusal or an error of the log, before the item's place is known.
+enum Refused {
+    Refusal(Refusal),
+    Log(EventError),
+}
+
+impl Refused {
+    fn at(self, index: usize) -> PublishError {
+        match self {
+            Self::Refusal(refusal) => PublishError::Refused { index, refusal },
+            Self::Log(error) => error.into(),
+        }
+    }
+}
+
+impl<R: Into<Refusal>> From<R> for Refused {
+    fn from(refusal: R) -> Self {
+        Self::Refusal(refusal.into())
+    }
+}
+
+impl Batch {
+    fn take(
+        &mut self,
+        state: &mut LaneState,
+        item: Item,
+        key: Option<u128>,
+    ) -> Result<(), Refused> {
+        let known = key.and_then(|key| state.known.get(key)).cloned();
+        let n_before = self.records.len();
+        match item.event {
+            BusEvent::AgUi { thread, event } => {
+                let found =
+                    state.thread_of(thread.as_ref(), &event, self.thread_of_request.as_ref());
+                let starts_run = matches!(event, AgUiEvent::RunStarted(_));
+                if let (Ok(thread), true) = (&found, starts_run) {
+                    self.thread_of_request = Some(Arc::clone(thread));
+                }
+                if known.is_none() {
+                    let thread = found?;
+                    self.admit(state, &thread, event, item.msg_id.as_ref())?;
+                    if starts_run {
+                        self.seen.push(Seen::Run(thread));
+                    }
+                }
+            }
+            _ if known.is_some() => {}
+            BusEvent::System(event) => {
+                let json = encode(|out| event.write_json(out))?;
+                self.push(SYSTEM, None, json, item.msg_id.as_ref())?;
+                self.seen.push(Seen::System(event));
+            }
+            BusEvent::Context(event) => {
+                let json = encode(|out| event.write_json(out))?;
+                self.push(CONTEXT, None, json, item.msg_id.as_ref())?;
+            }
+            BusEvent::Analytics(_) => {}
+        }
+        self.plans.push(match known {
+            Some(ids) => Plan::Known(ids),
+            None => Plan::New {
+                key,
+                n_records: self.records.len() - n_before,
+            },
+        });
+        Ok(())
+    }
+
+    fn admit(
+        &mut self,
+        state: &mut LaneState,
+        thread: &Arc<str>,
+        event: AgUiEvent,
+        msg_id: Option<&MsgId>,
+    ) -> Result<(), Refused> {
+        let mut admitted = Vec::new();
+        if self.is_single && state.is_plain(thread, &event) {
+            // Everything that can fail comes before the change of state, so nothing needs to be put back.
+            let json = encode(|out| event.write_json(out))?;
+            self.check_size(&json)?;
+            state.admit(thread, event, self.now_ms, &mut admitted)?;
+            return self.push(AGUI, Some(thread), json, msg_id);
+        }
+        state.save(thread, &mut self.undo);
+        state.admit(thread, event, self.now_ms, &mut admitted)?;
+        for event in admitted {
+            let json = encode(|out| event.write_json(out))?;
+            self.push(AGUI, Some(thread), json, msg_id)?;
+        }
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        channel: Channel,
+        scope: Option<&Arc<str>>,
+        json: Bytes,
+        msg_id: Option<&MsgId>,
+    ) -> Result<(), Refused> {
+        self.check_size(&json)?;
+        let tag = msg_id.map_or(0, |msg_id| msg_id.tag(self.records.len()));
+        self.records.push(Record {
+            channel,
+            scope: scope.cloned(),
+            name: None,
+            json,
+            tag,
+        });
+        Ok(())
+    }
+
+    fn check_size(&self, json: &Bytes) -> Result<(), Refused> {
+        if json.len() > self.event_limit {
+            return Err(Refused::Log(EventError::TooLarge {
+                size: json.len(),
+                limit: self.event_limit,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Hands out the ids that the log gave, and remembers what only a batch that is in the log may change.
+    fn settle(
+        self,
+        state: &mut LaneState,
+        ids: &RecordIds,
+        bounds: crate::known::KnownBounds,
+        published: &mut Published,
+    ) {
+        let mut new_ids = ids.iter().copied();
+        for plan in self.plans {
+            match plan {
+                Plan::Known(ids) => {
+                    published.duplicates += ids.len();
+                    published.ids.extend(ids);
+                }
+                Plan::New { key, n_records } => {
+                    let ids: RecordIds = new_ids.by_ref().take(n_records).collect();
+                    published.ids.extend(ids.iter().copied());
+                    if let Some(key) = key {
+                        state.known.insert(key, ids, self.now_ms, bounds);
+                    }
+                }
+            }
+        }
+        for seen in self.seen {
+            match seen {
+                Seen::Run(thread) => state.contexts.saw_run(&thread, self.now_ms),
+                Seen::System(event) => state.contexts.saw_system(&event, self.now_ms),
+            }
+        }
+    }
+}
+
+impl Item {
+    /// Checks an event that was built in Rust; what was read from JSON has been checked then.
+    fn validate(&self) -> Result<(), Refusal> {
+        match &self.event {
+            _ if self.is_checked => Ok(()),
+            BusEvent::AgUi { event, .. } => event.validate().map_err(Refusal::Invalid),
+            BusEvent::Context(_) | BusEvent::System(_) | BusEvent::Analytics(_) => Ok(()),
+        }
+    }
+}
+
+fn encode(
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), serde_json::Error>,
+) -> Result<Bytes, Refused> {
+    let mut json = Vec::with_capacity(256);
+    write(&mut json).map_err(|error| Refused::Log(EventError::Encode(error.into())))?;
+    json.shrink_to_fit();
+    Ok(json.into())
+}

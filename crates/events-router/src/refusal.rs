@@ -1,0 +1,59 @@
+//! Why a publish is refused.
+
+use events_core::EventError;
+use events_models::{InvalidEvent, agui::order::OrderError};
+
+/// Why one event is refused. It is not in the log, and neither is any other event of its request.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The event is not legal by itself.
+    #[error(transparent)]
+    Invalid(#[from] InvalidEvent),
+    /// The order rules of AG-UI forbid the event here.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    /// The event does not say its thread, and it cannot be told.
+    #[error(
+        "ambiguous thread: the event names none and the user has {active} active runs; name the thread"
+    )]
+    AmbiguousThread {
+        /// How many runs of the user are active.
+        active: usize,
+    },
+    /// The thread that the request names is not the one that the event names.
+    #[error("thread mismatch: the request names {requested:?}, the event names {named:?}")]
+    ThreadMismatch {
+        /// The thread that the request names.
+        requested: String,
+        /// The thread that the event names.
+        named: String,
+    },
+}
+
+/// Why a publish failed. Nothing of it is in the log, unless the log's own error says that this is unknown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// One event is refused, and so is the whole request.
+    #[error("event {index} refused")]
+    Refused {
+        /// The place of the event in the request, counted from 0.
+        index: usize,
+        /// Why it is refused.
+        #[source]
+        refusal: Refusal,
+    },
+    /// The log does not take the events.
+    #[error("log does not take the events")]
+    Log(#[from] EventError),
+}
+
+impl From<PublishError> for EventError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Refused { refusal, .. } => Self::Rejected(refusal.into()),
+            PublishError::Log(error) => error,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The routing table: which stream carries what.
+//!
+//! | published | `/agui` | `/contexts` | `/analytics` |
+//! | --- | --- | --- | --- |
+//! | AG-UI | as it is | enveloped, with its thread | |
+//! | system | | enveloped | |
+//! | context (already enveloped) | | as it is | |
+//! | analytics | | | as it is, without an id |
+//!
+//! An event that is broadcast on a broadcaster directly goes to that stream only.
+
+use events_broadcast::{EnvelopeRule, GenericBroadcaster, View};
+use events_core::{Channel, Channels};
+use events_models::{AgUiEvent, AnalyticsEvent, ContextEvent};
+
+/// Carries AG-UI events.
+pub type AgUiBroadcaster = GenericBroadcaster<AgUiEvent>;
+/// Carries everything about a user's contexts: AG-UI and system events, in envelopes.
+pub type ContextBroadcaster = GenericBroadcaster<ContextEvent>;
+/// Carries analytics events, without ids and without resume.
+pub type AnalyticsBroadcaster = GenericBroadcaster<AnalyticsEvent>;
+
+pub(crate) const AGUI: Channel = Channel::new(0);
+pub(crate) const SYSTEM: Channel = Channel::new(2);
+pub(crate) const CONTEXT: Channel = Channel::new(3);
+/// AG-UI events broadcast past the router: no thread, no order check, no other stream.
+const AGUI_DIRECT: Channel = Channel::new(4);
+pub(crate) const ANALYTICS: Channel = Channel::new(0);
+
+pub(crate) const AGUI_VIEW: View = View {
+    name: "agui",
+    own: AGUI_DIRECT,
+    follows: Channels::of(&[AGUI, AGUI_DIRECT]),
+    envelopes: &[],
+    ephemeral: false,
+};
+
+pub(crate) const CONTEXTS_VIEW: View = View {
+    name: "contexts",
+    own: CONTEXT,
+    follows: Channels::of(&[AGUI, SYSTEM, CONTEXT]),
+    envelopes: &[
+        EnvelopeRule {
+            channel: AGUI,
+            protocol: "agui",
+            with_thread: true,
+        },
+        EnvelopeRule {
+            channel: SYSTEM,
+            protocol: "system",
+            with_thread: false,
+        },
+    ],
+    ephemeral: false,
+};
+
+pub(crate) const ANALYTICS_VIEW: View = View {
+    name: "analytics",
+    own: ANALYTICS,
+    follows: Channels::of(&[ANALYTICS]),
+    envelopes: &[],
+    ephemeral: true,
+};

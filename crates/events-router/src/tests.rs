@@ -1,0 +1,412 @@
+//! Threads, batches, retries and runs on the memory log.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use events_broadcast::{Attach, Batch, Limits, Next, Subscription};
+use events_core::{Broadcaster, EventBus, EventError, ManualClock, ThreadId, UserId};
+use events_models::{
+    AgUiEvent, AgUiEventBuilder, AnalyticsEventBuilder, MessageRole, SystemEventBuilder,
+};
+
+use crate::{BusEvent, EventRouter, Item, MsgId, PublishError, Refusal, RouterConfig};
+
+fn ada() -> UserId {
+    UserId::new("ada")
+}
+
+fn in_thread(thread: &str, event: AgUiEvent) -> Item {
+    Item::new(BusEvent::AgUi {
+        thread: Some(ThreadId::new(thread)),
+        event,
+    })
+}
+
+fn chunk(delta: &str) -> AgUiEvent {
+    let json = format!(r#"{{"type":"TEXT_MESSAGE_CHUNK","messageId":"m","delta":"{delta}"}}"#);
+    AgUiEvent::from_json(json.as_bytes()).expect("a legal chunk")
+}
+
+fn read(subscription: &mut Subscription) -> Vec<String> {
+    let mut batch = Batch::default();
+    match subscription.poll_next(&mut Context::from_waker(Waker::noop()), &mut batch) {
+        Poll::Pending => Vec::new(),
+        Poll::Ready(Next::Events) => batch
+            .events
+            .iter()
+            .map(|(_, frame)| String::from_utf8_lossy(&frame.data).into_owned())
+            .collect(),
+        Poll::Ready(other) => panic!("expected events, got {other:?}"),
+    }
+}
+
+fn types(subscription: &mut Subscription) -> Vec<&'static str> {
+    let of = |json: &String| {
+        AgUiEvent::from_json(json.as_bytes())
+            .expect("legal")
+            .event_type()
+            .as_str()
+    };
+    read(subscription).iter().map(of).collect()
+}
+
+fn refusal(result: Result<crate::Published, PublishError>) -> (usize, Refusal) {
+    match result {
+        Err(PublishError::Refused { index, refusal }) => (index, refusal),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_event_reaches_both_streams_under_one_id() {
+    let router = EventRouter::default();
+    let mut agui = router.agui().connect(&ada(), Attach::now()).unwrap();
+    let mut contexts = router.contexts().connect(&ada(), Attach::now()).unwrap();
+    let routed = router
+        .route_agui(&ada(), AgUiEventBuilder::run_started("t", "r", None))
+        .await
+        .unwrap();
+    assert_eq!((routed.agui, routed.contexts, routed.ids.len()), (1, 1, 1));
+    assert_eq!(types(&mut agui), ["RUN_STARTED"]);
+    let mut batch = Batch::default();
+    let _next = contexts.next(&mut batch).await;
+    let (id, frame) = &batch.events[0];
+    assert_eq!(*id, Some(routed.ids[0]));
+    let envelope = frame.envelope.as_ref().unwrap();
+    assert_eq!(
+        (envelope.protocol, envelope.thread.as_deref()),
+        ("agui", Some("t"))
+    );
+}
+
+#[tokio::test]
+async fn a_direct_broadcast_reaches_its_own_stream_only() {
+    let router = EventRouter::default();
+    let mut contexts = router.contexts().connect(&ada(), Attach::now()).unwrap();
+    let mut agui = router.agui().connect(&ada(), Attach::now()).unwrap();
+    let reached = router
+        .agui()
+        .broadcast(&ada(), AgUiEventBuilder::step_started("plan"))
+        .await;
+    assert_eq!(reached, 1);
+    assert_eq!(types(&mut agui), ["STEP_STARTED"]);
+    assert!(read(&mut contexts).is_empty());
+}
+
+#[tokio::test]
+async fn the_thread_is_found_or_the_event_refused() {
+    let router = EventRouter::default();
+    let step = || AgUiEventBuilder::step_started("plan");
+    let (_, none) = refusal(router.publish(&ada(), step()).await);
+    assert!(
+        matches!(none, Refusal::AmbiguousThread { active: 0 }),
+        "{none}"
+    );
+    assert!(none.to_string().starts_with("ambiguous thread"));
+    router
+        .publish(&ada(), AgUiEventBuilder::run_started("t", "r", None))
+        .await
+        .unwrap();
+    router.publish(&ada(), step()).await.unwrap();
+    router
+        .publish(&ada(), AgUiEventBuilder::run_started("u", "r", None))
+        .await
+        .unwrap();
+    let (_, two) = refusal(
+        router
+            .publish(&ada(), AgUiEventBuilder::step_finished("plan"))
+            .await,
+    );
+    assert!(
+        matches!(two, Refusal::AmbiguousThread { active: 2 }),
+        "{two}"
+    );
+    let mismatch = in_thread("t", AgUiEventBuilder::run_finished("u", "r", None));
+    let (_, mismatch) = refusal(router.publish_batch(&ada(), vec![mismatch]).await);
+    assert!(
+        matches!(mismatch, Refusal::ThreadMismatch { .. }),
+        "{mismatch}"
+    );
+    router
+        .publish(&ada(), AgUiEventBuilder::run_finished("u", "r", None))
+        .await
+        .unwrap();
+    router
+        .publish(&ada(), AgUiEventBuilder::step_finished("plan"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_request_follows_its_own_run_started() {
+    let router = EventRouter::default();
+    router
+        .publish(&ada(), AgUiEventBuilder::run_started("busy", "r", None))
+        .await
+        .unwrap();
+    let items = vec![
+        Item::new(AgUiEventBuilder::run_started("t", "r", None)),
+        Item::new(AgUiEventBuilder::step_started("plan")),
+        Item::new(AgUiEventBuilder::step_finished("plan")),
+        Item::new(AgUiEventBuilder::run_finished("t", "r", None)),
+    ];
+    let mut screen = router
+        .agui()
+        .connect(&ada(), Attach::now().scoped("t"))
+        .unwrap();
+    let published = router.publish_batch(&ada(), items).await.unwrap();
+    assert_eq!(published.ids.len(), 4);
+    assert_eq!(types(&mut screen).len(), 4);
+}
+
+#[tokio::test]
+async fn a_refused_batch_leaves_no_trace() {
+    let router = EventRouter::default();
+    let mut screen = router.agui().connect(&ada(), Attach::now()).unwrap();
+    let items = || {
+        vec![
+            in_thread("t", AgUiEventBuilder::run_started("t", "r", None)),
+            in_thread("u", AgUiEventBuilder::run_started("u", "r", None)),
+            in_thread("t", AgUiEventBuilder::text_message_end("never opened")),
+        ]
+    };
+    let before = router.log().store().last(&ada());
+    for _ in 0..2 {
+        let (index, refusal) = refusal(router.publish_batch(&ada(), items()).await);
+        assert_eq!(index, 2);
+        assert!(matches!(refusal, Refusal::Order(_)), "{refusal}");
+    }
+    assert_eq!(
+        (router.log().store().last(&ada()), router.active_runs()),
+        (before, 0)
+    );
+    assert!(read(&mut screen).is_empty());
+    router
+        .publish_batch(&ada(), items().into_iter().take(2).collect())
+        .await
+        .unwrap();
+    assert_eq!(router.active_runs(), 2);
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_leaves_no_trace_either() {
+    let limits = Limits {
+        event_bytes: 200,
+        ..Limits::default()
+    };
+    let router = EventRouter::new(RouterConfig {
+        limits,
+        ..RouterConfig::default()
+    });
+    router
+        .publish(&ada(), AgUiEventBuilder::run_started("t", "r", None))
+        .await
+        .unwrap();
+    let start = AgUiEventBuilder::text_message_start("m".repeat(300), MessageRole::Assistant);
+    let refused = router.publish(&ada(), start).await;
+    assert!(
+        matches!(
+            refused,
+            Err(PublishError::Log(EventError::TooLarge { limit: 200, .. }))
+        ),
+        "{refused:?}"
+    );
+    // Were the message open, the run could not finish.
+    router
+        .publish(&ada(), AgUiEventBuilder::run_finished("t", "r", None))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_retry_gets_the_ids_that_it_got_before() {
+    let router = EventRouter::default();
+    let key = MsgId::new("k").unwrap();
+    let items = || -> Vec<_> {
+        [
+            AgUiEventBuilder::run_started("t", "r", None),
+            chunk("a"),
+            chunk("b"),
+            AgUiEventBuilder::run_finished("t", "r", None),
+        ]
+        .into_iter()
+        .enumerate()
+        .map(|(line, event)| Item::new(event).with_msg_id(key.of_line(line + 1)))
+        .collect()
+    };
+    let first = router
+        .publish_batch(&ada(), items().into_iter().take(2).collect())
+        .await
+        .unwrap();
+    assert_eq!((first.ids.len(), first.duplicates), (3, 0));
+    let whole = router.publish_batch(&ada(), items()).await.unwrap();
+    assert_eq!(whole.ids[..3], first.ids[..]);
+    assert_eq!((whole.ids.len(), whole.duplicates), (6, 3));
+    let again = router.publish_batch(&ada(), items()).await.unwrap();
+    assert_eq!((again.ids, again.duplicates), (whole.ids, 6));
+    assert_eq!(router.log().store().last(&ada()).seq, 6);
+}
+
+#[tokio::test]
+async fn a_message_id_is_forgotten_only_when_it_is_old_and_many_came_after_it() {
+    let clock = Arc::new(ManualClock::new(0));
+    let config = RouterConfig {
+        dedupe_ids: 2,
+        clock: clock.clone(),
+        ..RouterConfig::default()
+    };
+    let router = EventRouter::new(config);
+    let publish = async |key: &str| {
+        let item = Item::new(SystemEventBuilder::heartbeat()).with_msg_id(MsgId::new(key).unwrap());
+        router
+            .publish_batch(&ada(), vec![item])
+            .await
+            .unwrap()
+            .duplicates
+    };
+    assert_eq!(publish("a").await, 0);
+    clock.advance(121_000);
+    assert_eq!(publish("a").await, 1, "old, but nothing came after it");
+    assert_eq!(publish("b").await, 0);
+    assert_eq!(publish("c").await, 0);
+    assert_eq!(publish("b").await, 1, "young");
+    assert_eq!(publish("a").await, 0, "old, and two came after it");
+}
+
+#[tokio::test]
+async fn chunks_are_expanded_and_closed_across_requests() {
+    let router = EventRouter::default();
+    let mut screen = router.agui().connect(&ada(), Attach::now()).unwrap();
+    let mut n_records = Vec::new();
+    for event in [
+        AgUiEventBuilder::run_started("t", "r", None),
+        chunk("a"),
+        chunk("b"),
+        AgUiEventBuilder::run_finished("t", "r", None),
+    ] {
+        n_records.push(router.publish(&ada(), event).await.unwrap().ids.len());
+    }
+    assert_eq!(n_records, [1, 2, 1, 2]);
+    let expected = [
+        "RUN_STARTED",
+        "TEXT_MESSAGE_START",
+        "TEXT_MESSAGE_CONTENT",
+        "TEXT_MESSAGE_CONTENT",
+        "TEXT_MESSAGE_END",
+        "RUN_FINISHED",
+    ];
+    assert_eq!(types(&mut screen), expected);
+}
+
+#[tokio::test]
+async fn a_dropped_run_is_closed_with_an_error() {
+    let router = EventRouter::default();
+    let mut screen = router.agui().connect(&ada(), Attach::now()).unwrap();
+    let mut run = router.run(&ada(), "t").with_id("r");
+    run.publish(AgUiEventBuilder::text_message_start(
+        "m",
+        MessageRole::Assistant,
+    ))
+    .await
+    .unwrap();
+    std::thread::spawn(move || drop(run)).join().unwrap();
+    assert_eq!(
+        types(&mut screen),
+        ["RUN_STARTED", "TEXT_MESSAGE_START", "RUN_ERROR"]
+    );
+    let mut run = router.run(&ada(), "t").with_id("r2");
+    run.publish(AgUiEventBuilder::text_message_start(
+        "m2",
+        MessageRole::Assistant,
+    ))
+    .await
+    .unwrap();
+    run.finish(None).await.unwrap();
+    let closed = [
+        "RUN_STARTED",
+        "TEXT_MESSAGE_START",
+        "TEXT_MESSAGE_END",
+        "RUN_FINISHED",
+    ];
+    assert_eq!(types(&mut screen), closed);
+    drop(router.run(&ada(), "t"));
+    assert!(
+        read(&mut screen).is_empty(),
+        "a run that has not begun says nothing"
+    );
+}
+
+#[tokio::test]
+async fn the_context_list_follows_runs_and_system_events() {
+    let router = EventRouter::default();
+    let bus: &dyn EventBus<AgUi = _, System = _, Context = _> = &router;
+    bus.broadcast_agui(&ada(), AgUiEventBuilder::run_started("t", "r", None))
+        .await
+        .unwrap();
+    bus.broadcast_system(
+        &ada(),
+        SystemEventBuilder::context_created("u".into(), "Soup"),
+    )
+    .await
+    .unwrap();
+    bus.broadcast_system(&ada(), SystemEventBuilder::context_deleted("t".into()))
+        .await
+        .unwrap();
+    let contexts = router.contexts_of(&ada());
+    assert_eq!(contexts.len(), 1);
+    assert_eq!(
+        (contexts[0].context_id.as_str(), contexts[0].name.as_str()),
+        ("u", "Soup")
+    );
+}
+
+#[tokio::test]
+async fn analytics_are_live_and_have_no_ids() {
+    let router = EventRouter::default();
+    let mut early = router.analytics().connect(&ada(), Attach::now()).unwrap();
+    let routed = router
+        .route_analytics(&ada(), AnalyticsEventBuilder::heartbeat())
+        .await
+        .unwrap();
+    assert_eq!((routed.analytics, routed.ids.len()), (1, 0));
+    let mut batch = Batch::default();
+    let _next = early.next(&mut batch).await;
+    assert_eq!(batch.events[0].0, None);
+    let mut late = router
+        .analytics()
+        .connect(&ada(), Attach::from_cursor(Some("whatever")))
+        .unwrap();
+    assert!(read(&mut late).is_empty());
+}
+
+#[tokio::test]
+async fn idle_users_are_forgotten_and_active_runs_are_not() {
+    let clock = Arc::new(ManualClock::new(0));
+    let config = RouterConfig {
+        idle: Duration::from_secs(1),
+        clock: clock.clone(),
+        ..RouterConfig::default()
+    };
+    let router = EventRouter::new(config);
+    router
+        .publish(&ada(), AgUiEventBuilder::run_started("t", "r", None))
+        .await
+        .unwrap();
+    router
+        .publish(
+            &UserId::new("bob"),
+            SystemEventBuilder::context_created("c".into(), "C"),
+        )
+        .await
+        .unwrap();
+    clock.advance(2_000);
+    router.sweep();
+    assert!(router.contexts_of(&UserId::new("bob")).is_empty());
+    router
+        .publish(&ada(), AgUiEventBuilder::run_finished("t", "r", None))
+        .await
+        .unwrap();
+}
