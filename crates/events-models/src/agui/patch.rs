@@ -1,5 +1,7 @@
 //! JSON Patch, RFC 6902.
 
+use std::collections::HashSet;
+
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
@@ -132,12 +134,15 @@ impl Wire for JsonPatchOperation {
         if operation.op.needs_value() {
             operation.value = Some(members.read("value")?);
         }
-        for (name, _) in members.iter() {
-            let seen = operation.extra.iter().any(|(known, _)| known == name);
-            if !operation.uses(name) && !seen {
-                operation.extra.push((name.to_owned(), members.read(name)?));
+        // Backwards, since the last of a repeated name counts; a set, since there may be many names.
+        let mut seen = HashSet::new();
+        for (name, raw) in members.iter().rev() {
+            if !operation.uses(name) && seen.insert(name) {
+                let value = AnyJson::read(raw).map_err(|error| error.in_member(name))?;
+                operation.extra.push((name.to_owned(), value));
             }
         }
+        operation.extra.reverse();
         operation.check()?;
         Ok(operation)
     }

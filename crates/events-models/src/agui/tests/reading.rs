@@ -158,3 +158,12 @@ fn a_null_state_of_an_input_is_absent() {
     let error = RunAgentInput::from_json(br#"{"threadId":"t","runId":"r"}"#).unwrap_err();
     assert_eq!(error.to_string(), "$.messages: required, but missing");
 }
+
+#[test]
+fn of_a_repeated_unused_member_of_an_operation_the_last_counts_once() {
+    let json = r#"{"type":"STATE_DELTA","delta":[{"op":"remove","path":"/a","x":1,"y":2,"x":3}]}"#;
+    assert_eq!(
+        written(&event(json)),
+        r#"{"type":"STATE_DELTA","delta":[{"op":"remove","path":"/a","y":2,"x":3}]}"#
+    );
+}
