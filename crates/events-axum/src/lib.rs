@@ -1,1 +1,64 @@
-//! Placeholder replaced before the first release.
+//! Streams and publishing as an axum router.
+//!
+//! ```
+//! use axum::{Extension, Router};
+//! use events_axum::{RequestContext, StreamState, stream_router};
+//! use events_core::UserId;
+//! use events_router::EventRouter;
+//!
+//! let state = StreamState::new(EventRouter::default());
+//! // Your own authentication inserts the context; here everybody is Ada.
+//! let ada = RequestContext::new(UserId::new("ada"));
+//! let app: Router = Router::new().nest("/events", stream_router(state.clone())).layer(Extension(ada));
+//! # let _ = app;
+//! ```
+//!
+//! Serve it with `axum::serve(listener, app).with_graceful_shutdown(state.drain_on(signal))`: at the signal every
+//! open stream ends within [`StreamConfig::drain_window`], so that the server can stop although streams never end by
+//! themselves. A client that does not read cannot be told: its connection stays until TCP gives it up, so put an
+//! outer deadline, window plus a second, around the server.
+//!
+//! # What this crate does not do
+//!
+//! It authenticates nobody: a layer of yours inserts a [`RequestContext`] into each request's extensions. It has no
+//! accept loop, no TLS and no database.
+//!
+//! # Invariants
+//!
+//! 1. A stream's slot is owned by its body from the moment it is taken: no await lies in between.
+//! 2. What a client has been sent is a prefix of its stream: a new cursor is sent only with, or after, what it covers.
+//! 3. A cursor never makes an error status; browsers do not retry after one.
+//! 4. No task is spawned here. Timers live in the bodies that wait on them.
+//! 5. Inner crates know no status codes; `reject.rs` decides.
+
+mod body;
+mod context;
+mod drain;
+mod handmade;
+mod head;
+mod live;
+mod metrics;
+mod operations;
+mod publish;
+mod query;
+mod reject;
+mod state;
+mod streams;
+
+#[cfg(test)]
+mod tests;
+
+pub use context::{ContextProvider, RequestContext, RouterContexts};
+pub use handmade::{StreamWithGuard, create_sse_stream, standard_keep_alive};
+pub use operations::operations_router;
+pub use publish::publish_router;
+pub use reject::Problem;
+pub use state::{StreamConfig, StreamState};
+pub use streams::stream_router;
+
+/// Everything a hub serves: streams, publishing, health, metrics and connections.
+pub fn hub_router(state: StreamState) -> axum::Router {
+    stream_router(state.clone())
+        .merge(publish_router(state.clone()))
+        .merge(operations_router(state))
+}

@@ -78,6 +78,12 @@ impl<E> GenericBroadcaster<E> {
         self.view.view.name
     }
 
+    /// Tells whether its events have no ids and are not replayed.
+    #[must_use]
+    pub fn is_ephemeral(&self) -> bool {
+        self.view.view.ephemeral
+    }
+
     /// Connects a reader to the user's log; the slot is taken now and freed when the subscription is dropped.
     ///
     /// # Errors

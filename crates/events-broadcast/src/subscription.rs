@@ -121,6 +121,12 @@ impl Subscription {
         self.primed
     }
 
+    /// Returns the gap that will be told first, because the client's cursor could not be followed.
+    #[must_use]
+    pub const fn missed(&self) -> Option<&Missed> {
+        self.missed.as_ref()
+    }
+
     /// Reads the next events into `batch`, which is emptied first.
     ///
     /// `Pending` means that there is nothing for this reader now; its task is woken when there is.

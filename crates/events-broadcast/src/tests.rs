@@ -1,4 +1,6 @@
 //! Slots, bounds and bookkeeping of a store.
+//!
+//! Over 400 lines because the tests are many and small and share their few helpers.
 
 use std::{
     sync::Arc,

@@ -1,0 +1,223 @@
+//! The body of a stream: a subscription, written out as Server-Sent Events.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use events_broadcast::{Batch, Missed, Next, Subscription};
+use events_sse::{
+    ClosingReason, Gap, encode_frame, encode_heartbeat_comment, encode_heartbeat_event,
+    encode_id_only,
+};
+use http_body::{Body, Frame};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::Span;
+
+use crate::{
+    drain::Drain,
+    head::{first_bytes, last_bytes},
+    metrics::StreamEnds,
+    query::HeartbeatForm,
+};
+
+/// A snapshot that is still being made.
+pub(crate) type Prelude = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
+
+/// The longest unknown cursor that is repeated to the client, in bytes.
+const MAX_ECHO: usize = 64;
+
+/// How a stream behaves.
+#[derive(Debug)]
+pub(crate) struct Manner {
+    pub(crate) heartbeat: Duration,
+    pub(crate) heartbeat_form: HeartbeatForm,
+    pub(crate) has_control: bool,
+    pub(crate) has_ids: bool,
+    pub(crate) drain: Option<Drain>,
+    pub(crate) ends: StreamEnds,
+}
+
+/// A response body that reads a user's log.
+///
+/// It is polled only as fast as its client reads, and holds one batch at a time.
+pub(crate) struct EventBody {
+    subscription: Subscription,
+    manner: Manner,
+    first: Option<Vec<u8>>,
+    prelude: Option<Prelude>,
+    batch: Batch,
+    silent_since: Instant,
+    heartbeat: Pin<Box<Sleep>>,
+    /// When this stream ends, once a drain has begun.
+    drained: Option<Pin<Box<Sleep>>>,
+    end: Option<&'static str>,
+    span: Span,
+}
+
+impl EventBody {
+    pub(crate) fn new(
+        subscription: Subscription,
+        manner: Manner,
+        prelude: Option<Prelude>,
+        span: Span,
+    ) -> Self {
+        let now = Instant::now();
+        // With a gap or a prelude ahead, the cursor comes with those: a cut before must not skip them.
+        let is_primed = manner.has_ids && prelude.is_none() && subscription.missed().is_none();
+        let first = first_bytes(is_primed.then(|| subscription.primed()));
+        span.in_scope(|| tracing::debug!(user = %subscription.user(), "stream opened"));
+        Self {
+            subscription,
+            first: Some(first),
+            prelude,
+            batch: Batch::default(),
+            silent_since: now,
+            heartbeat: Box::pin(sleep_until(now + manner.heartbeat)),
+            drained: None,
+            end: None,
+            span,
+            manner,
+        }
+    }
+
+    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
+        if self.end.is_some() {
+            return Poll::Ready(None);
+        }
+        if self.poll_drained(context).is_ready() {
+            return Poll::Ready(Some(self.close(ClosingReason::Draining, "draining")));
+        }
+        if let Some(prelude) = &mut self.prelude {
+            if let Poll::Ready(bytes) = prelude.as_mut().poll(context) {
+                self.prelude = None;
+                return Poll::Ready(Some(bytes));
+            }
+        } else if let Poll::Ready(next) = self.subscription.poll_next(context, &mut self.batch) {
+            return Poll::Ready(Some(self.write(next)));
+        }
+        ready!(self.poll_heartbeat(context));
+        let mut out = Vec::with_capacity(48);
+        match self.manner.heartbeat_form {
+            HeartbeatForm::Comment => encode_heartbeat_comment(&mut out),
+            HeartbeatForm::Event => encode_heartbeat_event(&mut out),
+        }
+        Poll::Ready(Some(out))
+    }
+
+    fn write(&mut self, next: Next) -> Vec<u8> {
+        match next {
+            Next::Events => {
+                let mut out = Vec::with_capacity(
+                    self.batch
+                        .events
+                        .iter()
+                        .map(|(_, frame)| frame.data.len() + 160)
+                        .sum(),
+                );
+                for (id, frame) in &self.batch.events {
+                    encode_frame(*id, frame, &mut out);
+                }
+                self.batch.events.clear();
+                out
+            }
+            Next::Missed(missed) => self.gap(missed),
+            Next::Closed(reason) => self.close(reason, reason_name(reason)),
+        }
+    }
+
+    /// Tells the client of a gap, or at least moves its cursor over it.
+    fn gap(&self, missed: Missed) -> Vec<u8> {
+        tracing::debug!(parent: &self.span, reason = ?missed.reason, lost = missed.lost, "gap");
+        let mut out = Vec::with_capacity(192);
+        let gap = Gap {
+            reason: missed.reason,
+            from: missed.from.filter(|from| from.len() <= MAX_ECHO),
+            to: missed.to.to_string(),
+            lost: missed.lost,
+        };
+        if !self.manner.has_control || gap.encode(&mut out).is_err() {
+            encode_id_only(missed.to, &mut out);
+        }
+        out
+    }
+
+    fn close(&mut self, reason: ClosingReason, name: &'static str) -> Vec<u8> {
+        self.end = Some(name);
+        last_bytes(reason, self.manner.has_control)
+    }
+
+    /// Ready when a drain has begun and this stream's time has come.
+    fn poll_drained(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.drained.is_none() {
+            let Some(end) = self.manner.drain.as_ref().and_then(Drain::draw_end) else {
+                // The log wakes every reader when a drain begins.
+                return Poll::Pending;
+            };
+            self.drained = Some(Box::pin(sleep_until(end)));
+        }
+        match &mut self.drained {
+            Some(drained) => drained.as_mut().poll(context),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Ready after a whole interval of silence. The timer is moved only when it fires, not with each event.
+    fn poll_heartbeat(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.heartbeat.as_mut().poll(context));
+            let due = self.silent_since + self.manner.heartbeat;
+            if due <= Instant::now() {
+                self.heartbeat
+                    .as_mut()
+                    .reset(Instant::now() + self.manner.heartbeat);
+                return Poll::Ready(());
+            }
+            self.heartbeat.as_mut().reset(due);
+        }
+    }
+}
+
+impl Body for EventBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = ready!(self.poll_bytes(context));
+        Poll::Ready(bytes.map(|bytes| {
+            self.silent_since = Instant::now();
+            Ok(Frame::data(bytes.into()))
+        }))
+    }
+}
+
+impl Drop for EventBody {
+    fn drop(&mut self) {
+        let end = self.end.unwrap_or("client_gone");
+        self.manner.ends.count(end);
+        self.span.record("end", end);
+        self.span.in_scope(|| tracing::debug!("stream ended"));
+    }
+}
+
+const fn reason_name(reason: ClosingReason) -> &'static str {
+    match reason {
+        ClosingReason::Draining => "draining",
+        ClosingReason::TokenExpired => "token_expired",
+        ClosingReason::Revoked => "revoked",
+        ClosingReason::Replaced => "replaced",
+        ClosingReason::Slow => "slow",
+        ClosingReason::MaxAge => "max_age",
+        _ => "other",
+    }
+}

@@ -1,0 +1,71 @@
+//! What a stream begins with: response headers, the first bytes, and who is told to come back later.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use events_core::EventId;
+use events_sse::{Closing, ClosingReason, encode_comment, encode_id_only, encode_retry};
+
+/// The reconnection time that clients are told, in milliseconds; drawn for each connection.
+fn retry_ms() -> u64 {
+    fastrand::u64(2_000..=5_000)
+}
+
+/// How long a client whose place was taken should stay away, in milliseconds.
+const REPLACED_RETRY_MS: u64 = 30_000;
+
+/// Makes the first bytes: reconnection time, a comment that opens proxies, and a cursor that is valid already.
+pub(crate) fn first_bytes(cursor: Option<EventId>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(96);
+    encode_retry(retry_ms(), &mut out);
+    encode_comment("connected", &mut out);
+    if let Some(cursor) = cursor {
+        encode_id_only(cursor, &mut out);
+    }
+    out
+}
+
+/// Makes the last bytes: reconnection time, and the reason unless the client wants none.
+pub(crate) fn last_bytes(reason: ClosingReason, has_control: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    let is_replaced = matches!(reason, ClosingReason::Replaced);
+    encode_retry(
+        if is_replaced {
+            REPLACED_RETRY_MS
+        } else {
+            retry_ms()
+        },
+        &mut out,
+    );
+    if has_control {
+        // The reasons that we send have a JSON form.
+        let _ = Closing { reason }.encode(&mut out);
+    }
+    out
+}
+
+/// Answers a stream that cannot be opened now: a browser never retries after an error status.
+pub(crate) fn come_back_later() -> Response {
+    stream_response(Body::from(last_bytes(ClosingReason::Draining, true)))
+}
+
+/// Puts the headers of a stream around its body.
+pub(crate) fn stream_response(body: Body) -> Response {
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(events_sse::CONTENT_TYPE),
+        ),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-cache, no-store, no-transform"),
+        ),
+        (
+            header::HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        ),
+    ];
+    (headers, body).into_response()
+}

@@ -1,0 +1,187 @@
+//! Publishing line by line, each answered as it arrives: for producers that stream tokens.
+
+use std::convert::Infallible;
+
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use events_router::Item;
+use events_sse::{NDJSON_CONTENT_TYPE, NdjsonDecoder, NdjsonItem};
+use futures_util::stream;
+use http_body_util::BodyExt;
+use serde::Serialize;
+
+use crate::{
+    Problem, StreamState,
+    publish::{Target, with_id},
+};
+
+/// The answer to one line.
+#[derive(Debug, Serialize)]
+struct Receipt {
+    line: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ids: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Problem>,
+}
+
+/// A live request: its body is read by the response's body, so both end together and no task is left behind.
+struct Live {
+    state: StreamState,
+    target: Target,
+    body: Body,
+    decoder: NdjsonDecoder,
+    event_limit: usize,
+    /// Event lines so far; keep-alives and empty lines do not count, since a retry may have other ones.
+    n_events: usize,
+    has_ended: bool,
+}
+
+/// A line on its way from the decoder to the log: its number, and its event or what is wrong with it.
+type Line = (u64, Result<Item, Problem>);
+
+pub(crate) async fn publish_live(
+    State(state): State<StreamState>,
+    target: Target,
+    body: Body,
+) -> Response {
+    let event_limit = state.router().log().store().limits().event_bytes;
+    let live = Live {
+        state,
+        target,
+        body,
+        decoder: NdjsonDecoder::new(event_limit),
+        event_limit,
+        n_events: 0,
+        has_ended: false,
+    };
+    let receipts = stream::unfold(live, |mut live| async move {
+        let receipts = live.next().await?;
+        Some((Ok::<_, Infallible>(Bytes::from(receipts)), live))
+    });
+    (
+        [(header::CONTENT_TYPE, NDJSON_CONTENT_TYPE)],
+        Body::from_stream(receipts),
+    )
+        .into_response()
+}
+
+impl Live {
+    /// Reads until there is something to answer; `None` at the end of the request.
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        let drain = self.state.inner.drain.clone();
+        while !self.has_ended {
+            let lines = tokio::select! {
+                frame = self.body.frame() => match frame {
+                    Some(Ok(frame)) => frame.into_data().map(|bytes| self.read(&bytes)).unwrap_or_default(),
+                    Some(Err(error)) => {
+                        // The producer is gone; nobody reads an answer.
+                        tracing::debug!(%error, "live publish cut");
+                        return None;
+                    }
+                    None => self.finish(),
+                },
+                () = drain.begun() => {
+                    self.has_ended = true;
+                    // Line 0 is none of the producer's: what it has not had an answer for, it sends again elsewhere.
+                    return Some(receipt(0, Err(Problem::draining())));
+                }
+            };
+            if !lines.is_empty() {
+                return Some(self.publish(lines).await);
+            }
+        }
+        None
+    }
+
+    fn read(&mut self, mut bytes: &[u8]) -> Vec<Line> {
+        let mut lines = Vec::new();
+        while let Some(item) = self.decoder.decode(&mut bytes) {
+            lines.extend(line(
+                &self.target,
+                &mut self.n_events,
+                self.event_limit,
+                &item,
+            ));
+        }
+        lines
+    }
+
+    fn finish(&mut self) -> Vec<Line> {
+        self.has_ended = true;
+        let last = self.decoder.finish();
+        last.and_then(|item| line(&self.target, &mut self.n_events, self.event_limit, &item))
+            .into_iter()
+            .collect()
+    }
+
+    async fn publish_one(&mut self, number: u64, item: Item) -> Result<Vec<String>, Problem> {
+        let published = self
+            .state
+            .router()
+            .publish_batch(&self.target.user, vec![item])
+            .await;
+        let ids =
+            published.map(|published| published.ids.iter().map(ToString::to_string).collect());
+        ids.map_err(|error| Problem::of_publish(&error, |_| Some(number)))
+    }
+
+    async fn publish(&mut self, lines: Vec<Line>) -> Vec<u8> {
+        let mut receipts = Vec::with_capacity(lines.len() * 64);
+        for (number, item) in lines {
+            let answer = match item {
+                Ok(item) => self.publish_one(number, item).await,
+                Err(problem) => Err(problem),
+            };
+            let status = answer.as_ref().map_or_else(Problem::status, |_| 200);
+            self.state
+                .inner
+                .metrics
+                .published(self.target.stream.as_str(), status);
+            receipts.extend(receipt(number, answer));
+        }
+        receipts
+    }
+}
+
+fn line(
+    target: &Target,
+    n_events: &mut usize,
+    event_limit: usize,
+    item: &NdjsonItem<'_>,
+) -> Option<Line> {
+    let (number, event) = match *item {
+        NdjsonItem::Line { number, bytes } => {
+            let msg_id = target
+                .msg_id
+                .as_ref()
+                .map(|msg_id| msg_id.of_line(*n_events + 1));
+            let item = target.read(bytes).map(|item| with_id(item, msg_id));
+            (
+                number,
+                item.map_err(|invalid| Problem::of_invalid(&invalid).at_line(number)),
+            )
+        }
+        NdjsonItem::TooLong { number, .. } => (
+            number,
+            Err(Problem::too_large("the event", event_limit).at_line(number)),
+        ),
+        _ => return None,
+    };
+    *n_events += 1;
+    Some((number, event))
+}
+
+fn receipt(line: u64, answer: Result<Vec<String>, Problem>) -> Vec<u8> {
+    let (ids, error) = match answer {
+        Ok(ids) => (Some(ids), None),
+        Err(problem) => (None, Some(problem)),
+    };
+    let mut json = serde_json::to_vec(&Receipt { line, ids, error }).unwrap_or_default();
+    json.push(b'\n');
+    json
+}

@@ -1,0 +1,205 @@
+//! Health, metrics, and who is connected.
+
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use events_broadcast::{ConnectionInfo, LogStore};
+use events_core::UserId;
+use events_sse::ClosingReason;
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{counter::ConstCounter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Problem, RequestContext, StreamState};
+
+/// `/health/live`, `/health/ready`, `/metrics`, and `/connections` for operators.
+pub fn operations_router(state: StreamState) -> Router {
+    Router::new()
+        .route("/health/live", get(async || "live\n"))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/connections", get(connections).delete(disconnect))
+        .with_state(state)
+}
+
+async fn ready(State(state): State<StreamState>) -> Response {
+    if state.is_draining() {
+        return Problem::draining().into_response();
+    }
+    "ready\n".into_response()
+}
+
+async fn metrics(State(state): State<StreamState>) -> Response {
+    let mut text = String::new();
+    match encode(&mut text, &registry(&state)) {
+        Ok(()) => {
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, content_type)], text).into_response()
+        }
+        Err(error) => {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
+        }
+    }
+}
+
+/// Collects the present values; scrapes are rare, so nothing is kept registered.
+fn registry(state: &StreamState) -> Registry {
+    let mut registry = Registry::with_prefix("events");
+    let router = state.router();
+    let connections = Family::<[(&str, &str); 1], Gauge>::default();
+    for (stream, n) in [
+        ("agui", router.agui().total()),
+        ("contexts", router.contexts().total()),
+        ("analytics", router.analytics().total()),
+    ] {
+        connections
+            .get_or_create(&[("stream", stream)])
+            .set(signed(n));
+    }
+    registry.register("connections", "Open connections", connections);
+    register_log(&mut registry, "log", router.log().store());
+    register_log(&mut registry, "analytics", router.analytics().store());
+    register_gauge(
+        &mut registry,
+        "active_runs",
+        "AG-UI runs that have not ended",
+        router.active_runs(),
+    );
+    let metrics = &state.inner.metrics;
+    registry.register(
+        "stream_ends",
+        "Ended streams by reason",
+        metrics.stream_ends.clone(),
+    );
+    registry.register(
+        "publishes",
+        "Publish requests, and lines of live ones, by status",
+        metrics.publishes.clone(),
+    );
+    registry
+}
+
+fn register_log(registry: &mut Registry, name: &str, store: &LogStore) {
+    let registry = registry.sub_registry_with_prefix(name);
+    register_gauge(registry, "users", "Users that have a log", store.users());
+    register_gauge(
+        registry,
+        "bytes",
+        "Bytes kept in the logs",
+        store.used_bytes(),
+    );
+    for (name, value) in store.stats().snapshot().iter() {
+        registry.register(
+            name,
+            "See the documentation of events_broadcast::Stats",
+            ConstCounter::new(value),
+        );
+    }
+}
+
+fn register_gauge(registry: &mut Registry, name: &str, help: &str, value: usize) {
+    let gauge = Gauge::<i64>::default();
+    gauge.set(signed(value));
+    registry.register(name, help, gauge);
+}
+
+fn signed(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[derive(Debug, Deserialize)]
+struct OfUser {
+    user: Option<UserId>,
+    only: Option<String>,
+}
+
+/// One connection, as `/connections` shows it.
+#[derive(Debug, Serialize)]
+struct Connection {
+    user: String,
+    connection: String,
+    stream: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread: Option<String>,
+    since_ms: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    lag: u64,
+}
+
+impl From<ConnectionInfo> for Connection {
+    fn from(info: ConnectionInfo) -> Self {
+        Self {
+            user: info.user.to_string(),
+            connection: info.connection.to_string(),
+            stream: info.stream,
+            thread: info.scope.map(|scope| scope.to_string()),
+            since_ms: info.since_ms,
+            cursor: info.cursor.map(|cursor| cursor.to_string()),
+            lag: info.lag,
+        }
+    }
+}
+
+fn operator(context: &RequestContext) -> Result<(), Problem> {
+    let refused = || {
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "only an operator may see and end connections",
+        )
+    };
+    context.is_operator().then_some(()).ok_or_else(refused)
+}
+
+async fn connections(
+    State(state): State<StreamState>,
+    context: RequestContext,
+    Query(query): Query<OfUser>,
+) -> Result<Json<Vec<Connection>>, Problem> {
+    operator(&context)?;
+    let router = state.router();
+    let user = query.user.as_ref();
+    let infos = [
+        router.agui().connections(user),
+        router.contexts().connections(user),
+        router.analytics().connections(user),
+    ];
+    Ok(Json(
+        infos.into_iter().flatten().map(Connection::from).collect(),
+    ))
+}
+
+/// The answer to ending connections.
+#[derive(Debug, Serialize)]
+struct Ended {
+    ended: usize,
+}
+
+async fn disconnect(
+    State(state): State<StreamState>,
+    context: RequestContext,
+    Query(query): Query<OfUser>,
+) -> Result<Json<Ended>, Problem> {
+    operator(&context)?;
+    let Some(user) = &query.user else {
+        return Err(Problem::bad_request(
+            "name the user: DELETE /connections?user=NAME",
+        ));
+    };
+    if query.only.as_deref().is_some_and(|only| only != "close") {
+        return Err(Problem::bad_request("only=close is the one choice"));
+    }
+    let router = state.router();
+    let reason = ClosingReason::Revoked;
+    let ended = router.agui().disconnect(user, reason)
+        + router.contexts().disconnect(user, reason)
+        + router.analytics().disconnect(user, reason);
+    Ok(Json(Ended { ended }))
+}

@@ -1,0 +1,264 @@
+//! Publishing over HTTP: one event, or many as one.
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{FromRequestParts, Path, Query, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use events_core::{ThreadId, UserId};
+use events_models::InvalidEvent;
+use events_router::{Item, MsgId, Published};
+use events_sse::{NDJSON_CONTENT_TYPE, NdjsonDecoder, NdjsonItem};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::{Deserialize, Serialize};
+
+use crate::{Problem, RequestContext, StreamState};
+
+/// What a JSON body may have around its one event, in bytes.
+const JSON_SLACK: usize = 1 << 10;
+/// The longest user id that can be published for, in bytes.
+const MAX_USER_ID: usize = 256;
+
+/// The publish endpoints `POST /publish/{stream}/{user}` and `…/live`.
+///
+/// Each request needs a [`RequestContext`] extension that may publish for the user.
+pub fn publish_router(state: StreamState) -> Router {
+    Router::new()
+        .route("/publish/{stream}/{user}", post(publish))
+        .route(
+            "/publish/{stream}/{user}/live",
+            post(crate::live::publish_live),
+        )
+        .with_state(state)
+}
+
+/// The streams that can be published to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PublishStream {
+    AgUi,
+    System,
+    Analytics,
+}
+
+impl PublishStream {
+    fn parse(name: &str) -> Result<Self, Problem> {
+        match name {
+            "agui" => Ok(Self::AgUi),
+            "system" => Ok(Self::System),
+            "analytics" => Ok(Self::Analytics),
+            other => {
+                let detail =
+                    format!("no stream {other:?} to publish to: use agui, system or analytics");
+                Err(Problem::new(StatusCode::NOT_FOUND, detail))
+            }
+        }
+    }
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::AgUi => "agui",
+            Self::System => "system",
+            Self::Analytics => "analytics",
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Fields {
+    thread: Option<String>,
+    msg_id: Option<String>,
+}
+
+/// Where a request publishes to, and who may: everything but the events.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) stream: PublishStream,
+    pub(crate) user: UserId,
+    thread: Option<ThreadId>,
+    pub(crate) msg_id: Option<MsgId>,
+}
+
+impl Target {
+    pub(crate) fn read(&self, json: &[u8]) -> Result<Item, InvalidEvent> {
+        match self.stream {
+            PublishStream::AgUi => Item::agui(json, self.thread.clone()),
+            PublishStream::System => Item::system(json),
+            PublishStream::Analytics => Item::analytics(json),
+        }
+    }
+}
+
+impl FromRequestParts<StreamState> for Target {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &StreamState) -> Result<Self, Problem> {
+        let context = RequestContext::from_request_parts(parts, state).await?;
+        let Path((stream, user)) = Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::bad_request(rejection.to_string()))?;
+        let Query(fields) = Query::<Fields>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
+        if user.is_empty() || user.len() > MAX_USER_ID || user.chars().any(char::is_control) {
+            let detail =
+                format!("a user id has 1 to {MAX_USER_ID} bytes and no control characters");
+            return Err(Problem::bad_request(detail));
+        }
+        let user = UserId::from(user);
+        if !context.may_publish_for(&user) {
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "you may not publish for this user",
+            ));
+        }
+        if state.is_draining() {
+            return Err(Problem::draining());
+        }
+        let msg_id = fields.msg_id.or_else(|| idempotency_key(&parts.headers));
+        Ok(Self {
+            stream: PublishStream::parse(&stream)?,
+            user,
+            thread: fields.thread.map(ThreadId::from),
+            msg_id: msg_id
+                .map(MsgId::new)
+                .transpose()
+                .map_err(|error| Problem::bad_request(error.to_string()))?,
+        })
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Option<String> {
+    let key = headers.get("idempotency-key")?.to_str().ok()?;
+    Some(key.to_owned())
+}
+
+/// The answer to a publish.
+#[derive(Debug, Serialize)]
+struct Answer {
+    ids: Vec<String>,
+    duplicates: usize,
+    connections: usize,
+}
+
+impl From<Published> for Answer {
+    fn from(published: Published) -> Self {
+        let connections = published.connections();
+        let ids = published.ids.iter().map(ToString::to_string).collect();
+        Self {
+            ids,
+            duplicates: published.duplicates,
+            connections,
+        }
+    }
+}
+
+async fn publish(
+    State(state): State<StreamState>,
+    target: Target,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let answer = publish_body(&state, &target, &headers, body).await;
+    let status = answer.as_ref().map_or_else(Problem::status, |_| 200);
+    state
+        .inner
+        .metrics
+        .published(target.stream.as_str(), status);
+    answer.map_or_else(IntoResponse::into_response, |answer| {
+        Json(answer).into_response()
+    })
+}
+
+async fn publish_body(
+    state: &StreamState,
+    target: &Target,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Answer, Problem> {
+    let event_limit = state.router().log().store().limits().event_bytes;
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let (items, lines) = if media_type.eq_ignore_ascii_case("application/json") {
+        let body = collect(body, event_limit + JSON_SLACK).await?;
+        let item = target
+            .read(&body)
+            .map_err(|invalid| Problem::of_invalid(&invalid))?;
+        (vec![with_id(item, target.msg_id.clone())], Vec::new())
+    } else if media_type.eq_ignore_ascii_case(NDJSON_CONTENT_TYPE) {
+        let body = collect(body, state.inner.config.ndjson_bytes).await?;
+        read_lines(target, &body, event_limit)?
+    } else {
+        let detail = format!(
+            "send application/json (one event) or {NDJSON_CONTENT_TYPE} (one event a line)"
+        );
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    };
+    let published = state.router().publish_batch(&target.user, items).await;
+    published
+        .map(Answer::from)
+        .map_err(|error| Problem::of_publish(&error, |index| lines.get(index).copied()))
+}
+
+/// Reads every line before anything is published; the first bad one refuses the request.
+fn read_lines(
+    target: &Target,
+    mut body: &[u8],
+    event_limit: usize,
+) -> Result<(Vec<Item>, Vec<u64>), Problem> {
+    let mut decoder = NdjsonDecoder::new(event_limit);
+    let mut items = Vec::new();
+    let mut lines = Vec::new();
+    let mut take = |item: NdjsonItem<'_>| match item {
+        NdjsonItem::Line { number, bytes } => {
+            let item = target.read(bytes).map_err(|invalid| {
+                Problem::of_invalid(&invalid)
+                    .at_line(number)
+                    .with_line_in_detail()
+            })?;
+            let line = usize::try_from(number).unwrap_or(usize::MAX);
+            items.push(with_id(
+                item,
+                target.msg_id.as_ref().map(|msg_id| msg_id.of_line(line)),
+            ));
+            lines.push(number);
+            Ok(())
+        }
+        NdjsonItem::TooLong { number, .. } => Err(Problem::too_large("the event", event_limit)
+            .at_line(number)
+            .with_line_in_detail()),
+        _ => Ok(()),
+    };
+    while let Some(item) = decoder.decode(&mut body) {
+        take(item)?;
+    }
+    if let Some(item) = decoder.finish() {
+        take(item)?;
+    }
+    if items.is_empty() {
+        return Err(Problem::bad_request("the body has no event"));
+    }
+    Ok((items, lines))
+}
+
+pub(crate) fn with_id(item: Item, msg_id: Option<MsgId>) -> Item {
+    match msg_id {
+        Some(msg_id) => item.with_msg_id(msg_id),
+        None => item,
+    }
+}
+
+async fn collect(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_large("the body", limit)),
+        Err(error) => Err(Problem::bad_request(format!(
+            "the body could not be read: {error}"
+        ))),
+    }
+}

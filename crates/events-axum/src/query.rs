@@ -1,0 +1,80 @@
+//! What a client asks of a stream.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequestParts, Query},
+    http::request::Parts,
+};
+use events_broadcast::Attach;
+use serde::Deserialize;
+
+use crate::Problem;
+
+/// The form of a heartbeat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum HeartbeatForm {
+    /// A comment, which no parser hands on.
+    #[default]
+    Comment,
+    /// An event named `heartbeat`, for clients that must see liveness.
+    Event,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Switch {
+    #[default]
+    On,
+    Off,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Fields {
+    thread: Option<String>,
+    last_event_id: Option<String>,
+    #[serde(default)]
+    heartbeat: HeartbeatForm,
+    #[serde(default)]
+    control: Switch,
+}
+
+/// A client's wishes, read from the query and the `Last-Event-ID` header, of which the header wins.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StreamQuery {
+    pub(crate) thread: Option<Arc<str>>,
+    pub(crate) cursor: Option<String>,
+    pub(crate) heartbeat: HeartbeatForm,
+    pub(crate) has_control: bool,
+}
+
+impl StreamQuery {
+    pub(crate) fn attach(&self, is_scoped: bool) -> Attach {
+        let attach = Attach::from_cursor(self.cursor.as_deref());
+        match &self.thread {
+            Some(thread) if is_scoped => attach.scoped(Arc::clone(thread)),
+            _ => attach,
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for StreamQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(fields) = Query::<Fields>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
+        let header = parts.headers.get("last-event-id");
+        let header = header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Ok(Self {
+            thread: fields.thread.map(Into::into),
+            cursor: header
+                .or(fields.last_event_id)
+                .filter(|cursor| !cursor.is_empty()),
+            heartbeat: fields.heartbeat,
+            has_control: fields.control == Switch::On,
+        })
+    }
+}

@@ -1,0 +1,194 @@
+//! The one place that turns errors into statuses: problem documents after RFC 9457.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use events_broadcast::ConnectError;
+use events_core::EventError;
+use events_models::InvalidEvent;
+use events_router::{PublishError, Refusal};
+use serde::Serialize;
+
+/// An error answer: a problem document with what was wrong, where, and what to do.
+///
+/// `{"type":"about:blank","title":"Unprocessable Content","status":422,"detail":"…","line":3}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    /// The line of the request's body, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    /// The JSON path of the offending value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// The order rule that was broken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<u8>,
+    #[serde(skip)]
+    retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// Makes a problem of a status and what to tell the client.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            line: None,
+            path: None,
+            rule: None,
+            retry_after: None,
+        }
+    }
+
+    /// Returns the status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    pub(crate) fn unauthenticated() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "the request does not say who it is from",
+        )
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(crate) fn draining() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this server is going away; try again",
+        )
+        .retry_after(1)
+    }
+
+    pub(crate) fn too_large(what: &str, limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("{what} is larger than the limit of {limit} bytes"),
+        )
+    }
+
+    pub(crate) const fn at_line(mut self, line: u64) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub(crate) fn of_invalid(invalid: &InvalidEvent) -> Self {
+        let status = if invalid.is_syntax() {
+            StatusCode::BAD_REQUEST
+        } else {
+            StatusCode::UNPROCESSABLE_ENTITY
+        };
+        Self {
+            path: Some(invalid.path.clone()),
+            ..Self::new(status, invalid.to_string())
+        }
+    }
+
+    fn of_refusal(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(invalid) => Self::of_invalid(invalid),
+            Refusal::Order(order) => {
+                let rule = Some(order.rule());
+                Self {
+                    rule,
+                    ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, order.to_string())
+                }
+            }
+            other => Self::new(StatusCode::UNPROCESSABLE_ENTITY, other.to_string()),
+        }
+    }
+
+    /// Turns a failed publish into a problem; `line_of` tells the line of an event by its index.
+    pub(crate) fn of_publish(error: &PublishError, line_of: impl Fn(usize) -> Option<u64>) -> Self {
+        match error {
+            PublishError::Refused { index, refusal } => {
+                let problem = Self::of_refusal(refusal);
+                let problem = match line_of(*index) {
+                    Some(line) => problem.at_line(line),
+                    None => problem,
+                };
+                problem.with_line_in_detail()
+            }
+            PublishError::Log(error) => Self::of_log(error),
+            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the event was not taken"),
+        }
+    }
+
+    fn of_log(error: &EventError) -> Self {
+        let detail = error.to_string();
+        match error {
+            EventError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
+            EventError::Rejected(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            EventError::Overloaded(_) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(1)
+            }
+            EventError::Unavailable(_) | EventError::Conflict { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1)
+            }
+            EventError::Timeout => {
+                let detail = format!("{detail}; try again with the same msg_id");
+                Self::new(StatusCode::GATEWAY_TIMEOUT, detail)
+            }
+            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail),
+        }
+    }
+
+    /// Says the line in the text too, for people who read only that.
+    pub(crate) fn with_line_in_detail(mut self) -> Self {
+        if let Some(line) = self.line {
+            self.detail.insert_str(0, &format!("line {line}: "));
+        }
+        self
+    }
+}
+
+impl From<ConnectError> for Problem {
+    fn from(error: ConnectError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ConnectError::TooMany { .. } => {
+                let detail = format!("{detail}; close one and try again");
+                Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(5)
+            }
+            ConnectError::Closed => Self::draining(),
+            _ => Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(5),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,180 @@
+//! The GET streams.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use events_broadcast::{ConnectError, GenericBroadcaster, Subscription};
+use events_core::{Envelope, EventId, Frame};
+use events_models::SystemEvent;
+use events_sse::{ToSse, encode_comment, encode_frame};
+
+use crate::{
+    Problem, RequestContext, StreamState,
+    body::{EventBody, Manner, Prelude},
+    head::{come_back_later, stream_response},
+    query::StreamQuery,
+};
+
+/// The GET streams `/agui`, `/contexts` and `/analytics`.
+///
+/// Each request needs a [`RequestContext`] extension; without one the answer is 401.
+pub fn stream_router(state: StreamState) -> Router {
+    Router::new()
+        .route("/agui", get(agui))
+        .route("/contexts", get(contexts))
+        .route("/analytics", get(analytics))
+        .with_state(state)
+}
+
+async fn agui(
+    State(state): State<StreamState>,
+    context: RequestContext,
+    query: StreamQuery,
+) -> Response {
+    state.open(&context, state.router().agui(), &query, true, |_, _| None)
+}
+
+async fn analytics(
+    State(state): State<StreamState>,
+    context: RequestContext,
+    query: StreamQuery,
+) -> Response {
+    state.open(
+        &context,
+        state.router().analytics(),
+        &query,
+        false,
+        |_, _| None,
+    )
+}
+
+async fn contexts(
+    State(state): State<StreamState>,
+    context: RequestContext,
+    query: StreamQuery,
+) -> Response {
+    let is_fresh = query.cursor.is_none();
+    state.open(
+        &context,
+        state.router().contexts(),
+        &query,
+        false,
+        |state, subscription| {
+            (is_fresh || subscription.missed().is_some())
+                .then(|| state.context_prelude(subscription))
+        },
+    )
+}
+
+impl StreamState {
+    /// Takes a slot and answers with the stream. No await lies between the two.
+    fn open<E>(
+        &self,
+        context: &RequestContext,
+        broadcaster: &GenericBroadcaster<E>,
+        query: &StreamQuery,
+        is_scoped: bool,
+        prelude: impl FnOnce(&Self, &Subscription) -> Option<Prelude>,
+    ) -> Response {
+        if self.is_draining() {
+            return come_back_later();
+        }
+        let subscription = match broadcaster.connect(context.user_id(), query.attach(is_scoped)) {
+            Ok(subscription) => subscription,
+            Err(ConnectError::Closed) => return come_back_later(),
+            Err(error) => return Problem::from(error).into_response(),
+        };
+        let prelude = prelude(self, &subscription);
+        let stream = broadcaster.name();
+        let span = tracing::info_span!(
+            "stream",
+            stream,
+            connection = subscription.connection().as_str(),
+            end = tracing::field::Empty,
+        );
+        let manner = Manner {
+            heartbeat: self.inner.config.heartbeat,
+            heartbeat_form: query.heartbeat,
+            has_control: query.has_control,
+            has_ids: !broadcaster.is_ephemeral(),
+            drain: Some(self.inner.drain.clone()),
+            ends: self.inner.metrics.ends_of(stream),
+        };
+        stream_response(Body::new(EventBody::new(
+            subscription,
+            manner,
+            prelude,
+            span,
+        )))
+    }
+
+    /// Asks for the user's contexts and writes CONNECTED and CONTEXTS_SNAPSHOT.
+    ///
+    /// Only the last frame carries the cursor, which was taken before the snapshot is asked for: a cut in between
+    /// brings the whole prelude again, and no event falls between snapshot and stream. When the client's own cursor
+    /// could not be followed, the gap after the prelude carries it.
+    fn context_prelude(&self, subscription: &Subscription) -> Prelude {
+        let state = Arc::clone(&self.inner);
+        let user = subscription.user().clone();
+        let connection_id = subscription.connection().to_string();
+        let cursor = subscription
+            .missed()
+            .is_none()
+            .then(|| subscription.primed());
+        Box::pin(async move {
+            let clock = state.router.clock();
+            let mut out = Vec::with_capacity(512);
+            let connected = SystemEvent::Connected {
+                timestamp: clock.now_ms(),
+                connection_id,
+            };
+            let asked = tokio::time::timeout(
+                state.config.contexts_timeout,
+                state.contexts.contexts(&user),
+            )
+            .await;
+            match asked {
+                Ok(Ok(contexts)) => {
+                    write_system(&connected, None, &mut out);
+                    let snapshot = SystemEvent::ContextsSnapshot {
+                        timestamp: clock.now_ms(),
+                        contexts,
+                    };
+                    write_system(&snapshot, cursor, &mut out);
+                }
+                failed => {
+                    let error = match failed {
+                        Ok(Err(error)) => error.to_string(),
+                        _ => "the provider did not answer in time".to_owned(),
+                    };
+                    tracing::warn!(error, "no context snapshot");
+                    write_system(&connected, cursor, &mut out);
+                    encode_comment("contexts are not available now", &mut out);
+                }
+            }
+            out
+        })
+    }
+}
+
+fn write_system(event: &SystemEvent, id: Option<EventId>, out: &mut Vec<u8>) {
+    match event.to_frame() {
+        Ok(frame) => {
+            let frame: Frame = frame.wrapped(Envelope {
+                protocol: "system",
+                thread: None,
+            });
+            encode_frame(id, &frame, out);
+        }
+        Err(error) => tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "system event not written"
+        ),
+    }
+}
