@@ -5,4 +5,6 @@ mod harness;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod tidy;
