@@ -68,7 +68,7 @@ impl Published {
     }
 }
 
-/// The old name of [`Published`], for callers of the `route_…` methods.
+/// What the `route_…` methods of [`EventRouter`] answer.
 pub type Routed = Published;
 
 /// Publishes events and owns the streams that they come out of; a cheap handle.
