@@ -40,7 +40,7 @@ pub struct Hub {
 
 impl Hub {
     /// Starts a hub on a free port of 127.0.0.1. The user is `?user=NAME`, or the header `X-Events-User`, and an
-    /// operator.
+    /// operator; to publish no name is needed.
     ///
     /// # Errors
     ///
@@ -290,5 +290,6 @@ fn user_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     let named = query
         .split('&')
         .find_map(|field| field.strip_prefix("user="));
-    named.or_else(|| headers.get("x-events-user")?.to_str().ok())
+    let named = named.or_else(|| headers.get("x-events-user")?.to_str().ok());
+    named.or_else(|| uri.path().starts_with("/publish/").then_some("publisher"))
 }
