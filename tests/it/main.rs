@@ -1,10 +1,30 @@
 //! The integration tests, in one binary.
 
 #[cfg(test)]
+mod caps;
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod contexts;
+#[cfg(test)]
+mod event_source;
+#[cfg(test)]
+mod fan_out;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod names;
+#[cfg(test)]
+mod publishing;
+#[cfg(test)]
+mod race;
+#[cfg(test)]
+mod resume;
+#[cfg(test)]
+mod shutdown;
+#[cfg(test)]
+mod slow_reader;
 #[cfg(test)]
 mod tidy;

@@ -14,8 +14,8 @@
 //! # What this crate does not do
 //!
 //! It tests nothing by itself beyond its own parts; the tests are in the one binary `it`.
-//! It uses none of the workspace's crates to read what they have written: a mistake that is made
-//! twice in the same way would not be seen.
+//! It starts a hub of the workspace's crates, but uses none of them to read what they have written: a
+//! mistake that is made twice in the same way would not be seen.
 //!
 //! # Invariants
 //!
@@ -25,9 +25,12 @@
 
 pub mod agui_check;
 pub mod browser;
+pub mod client_log;
 pub mod deadline;
 pub mod fault_proxy;
+pub mod hub;
 pub mod raw_client;
 pub mod report_server;
+pub mod sample;
 pub mod server_process;
 pub mod skip;

@@ -19,6 +19,8 @@ use crate::{Problem, RequestContext, StreamState};
 
 /// What a JSON body may have around its one event, in bytes.
 const JSON_SLACK: usize = 1 << 10;
+/// What is read and thrown away of a body that is too large, in bytes.
+const MAX_DISCARD: usize = 16 << 20;
 /// The longest user id that can be published for, in bytes.
 const MAX_USER_ID: usize = 256;
 
@@ -253,12 +255,27 @@ pub(crate) fn with_id(item: Item, msg_id: Option<MsgId>) -> Item {
     }
 }
 
-async fn collect(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    match Limited::new(body, limit).collect().await {
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+    match Limited::new(&mut body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_large("the body", limit)),
+        Err(error) if error.is::<LengthLimitError>() => {
+            discard(body).await;
+            Err(Problem::too_large("the body", limit))
+        }
         Err(error) => Err(Problem::bad_request(format!(
             "the body could not be read: {error}"
         ))),
+    }
+}
+
+/// Reads on a while for a client that sends all before it reads: a connection that is closed over unread bytes is
+/// reset, and the answer with it.
+async fn discard(mut body: Body) {
+    let mut left = MAX_DISCARD;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
     }
 }

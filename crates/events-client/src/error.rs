@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use events_sse::ClosingReason;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::publish::Published;
 
@@ -27,8 +27,18 @@ pub struct Problem {
     pub line: Option<u64>,
     /// The place within the event, as a JSON path.
     pub path: Option<String>,
-    /// The name of the rule that the event breaks.
+    /// The name of the rule that the event breaks; its number, where the hub numbers its rules.
+    #[serde(deserialize_with = "name_of_rule")]
     pub rule: Option<String>,
+}
+
+/// Takes a name or a number; whatever else a hub may say about the rule must not hide the rest of its account.
+fn name_of_rule<'de, D: Deserializer<'de>>(rule: D) -> Result<Option<String>, D::Error> {
+    Ok(match serde_json::Value::deserialize(rule)? {
+        serde_json::Value::String(name) => Some(name),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
 }
 
 impl fmt::Display for Problem {

@@ -115,4 +115,22 @@ mod tests {
         let long = "\u{e9}".repeat(1_000);
         assert_eq!(problem_of(long.as_bytes()).to_string().chars().count(), 200);
     }
+
+    #[test]
+    fn a_rule_is_a_number_or_a_name_and_never_hides_the_line() {
+        for (rule, name) in [
+            ("4", Some("4")),
+            ("\"order\"", Some("order")),
+            ("null", None),
+            ("[]", None),
+        ] {
+            let body = format!(r#"{{"status":422,"detail":"no","line":2,"rule":{rule}}}"#);
+            let problem = problem_of(body.as_bytes());
+            assert_eq!(
+                (problem.rule.as_deref(), problem.line),
+                (name, Some(2)),
+                "{rule}"
+            );
+        }
+    }
 }

@@ -8,6 +8,9 @@ use tokio::net::TcpStream;
 use super::head::{Head, find};
 use super::invalid;
 
+/// How much is read at once, in bytes.
+const READ_SIZE: usize = 16 * 1024;
+
 /// How the body's end is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Framing {
@@ -77,6 +80,8 @@ impl<S: AsyncRead + Unpin> BodyReader<S> {
                 Step::End => return Ok(None),
                 Step::NeedsMore => {}
             }
+            // Without a reserve, an empty buffer is read into by a few bytes at a time.
+            self.buffer.reserve(READ_SIZE);
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 if self.framing == Framing::Unbounded {
                     return Ok(None);

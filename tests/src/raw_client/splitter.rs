@@ -28,6 +28,8 @@ pub struct RawFrame {
 #[derive(Debug, Default)]
 pub struct FrameSplitter {
     rest: Vec<u8>,
+    /// Bytes of `rest` in which no empty line begins.
+    n_searched: usize,
 }
 
 impl RawFrame {
@@ -89,9 +91,13 @@ impl FrameSplitter {
     ///
     /// `InvalidData` when it is not UTF-8 or has a field that no event stream has.
     pub fn next_frame(&mut self) -> io::Result<Option<RawFrame>> {
-        let Some(end) = find(&self.rest, b"\n\n") else {
+        let unsearched = self.rest.get(self.n_searched..).unwrap_or_default();
+        let Some(end) = find(unsearched, b"\n\n") else {
+            self.n_searched = self.rest.len().saturating_sub(1);
             return Ok(None);
         };
+        let end = self.n_searched + end;
+        self.n_searched = 0;
         let block: Vec<u8> = self.rest.drain(..end + 2).take(end).collect();
         let text = String::from_utf8(block).map_err(|_| invalid("a frame is not UTF-8"))?;
         RawFrame::parse(text).map(Some)

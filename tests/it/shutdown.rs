@@ -1,0 +1,139 @@
+//! How a hub ends while streams are open.
+
+use std::time::{Duration, Instant};
+
+use events_axum::StreamConfig;
+use events_tests::deadline::PATIENCE;
+use events_tests::hub::{Hub, HubOptions};
+use events_tests::raw_client::{RawFrame, RawSse, Request, get};
+use events_tests::sample;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+const WINDOW: Duration = Duration::from_secs(2);
+/// The deadline that the documentation wants around a server.
+const OUTER: Duration = Duration::from_secs(3);
+
+async fn hub() -> Hub {
+    let streams = StreamConfig {
+        drain_window: WINDOW,
+        ..StreamConfig::default()
+    };
+    Hub::start(HubOptions {
+        streams,
+        ..HubOptions::default()
+    })
+    .await
+    .unwrap()
+}
+
+/// Checks that a stream's last frame says why it ends, and when to come back.
+fn check_end(frames: &[RawFrame]) {
+    let closing = frames.last().unwrap();
+    assert_eq!(closing.event.as_deref(), Some("closing"), "{frames:?}");
+    assert_eq!(closing.json().unwrap()["reason"], "draining");
+    assert_eq!(closing.id, None);
+    let retry = frames.iter().rev().find_map(|frame| frame.retry).unwrap();
+    assert!((2_000..=5_000).contains(&retry), "{retry}");
+}
+
+#[tokio::test]
+async fn open_streams_are_told_and_end_properly_within_the_window() {
+    let mut hub = hub().await;
+    let mut streams = Vec::new();
+    for user in 0..4 {
+        for path in ["agui", "agui", "contexts", "contexts", "analytics"] {
+            streams.push(hub.stream(&format!("/{path}?user=u{user}")).await.unwrap());
+        }
+    }
+    let begun = Instant::now();
+    hub.signal();
+    let mut readers = JoinSet::new();
+    for mut stream in streams {
+        readers.spawn(async move {
+            // Anything but the last chunk of the body is an error here.
+            let frames = stream.read_to_end(PATIENCE).await.unwrap();
+            check_end(&frames);
+            begun.elapsed()
+        });
+    }
+    hub.ended(OUTER).await.unwrap();
+    let took = begun.elapsed();
+    let ends = readers.join_all().await;
+    assert_eq!(ends.len(), 20);
+    let (first, last) = (ends.iter().min().unwrap(), ends.iter().max().unwrap());
+    assert!(
+        *last <= WINDOW && took <= OUTER,
+        "last stream {last:?}, server {took:?}"
+    );
+    assert!(
+        *last - *first > WINDOW / 10,
+        "all clients would come back at once: {ends:?}"
+    );
+    get(hub.address(), "/health/live", &[]).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_draining_hub_turns_streams_away_softly_and_the_rest_hard() {
+    let hub = hub().await;
+    hub.state().drain();
+    for path in [
+        "/agui?user=ada",
+        "/contexts?user=ada",
+        "/analytics?user=ada",
+    ] {
+        let mut stream = hub.stream(path).await.unwrap();
+        check_end(&stream.read_to_end(PATIENCE).await.unwrap());
+    }
+    for path in [
+        "/publish/agui/ada?user=ada",
+        "/publish/agui/ada/live?user=ada",
+    ] {
+        let answer = hub
+            .post(path, &sample::run("t", "r", 0).join("\n"))
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 503, "{path}");
+        assert_eq!(
+            answer.head.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert!(answer.head.header("retry-after").is_some());
+    }
+    for (path, status) in [("/health/ready", 503), ("/health/live", 200)] {
+        assert_eq!(
+            get(hub.address(), path, &[]).await.unwrap().status(),
+            status,
+            "{path}"
+        );
+    }
+}
+
+/// A server on a runtime of its own, as a process has one: what ends with the process ends with it.
+#[test]
+fn a_client_that_does_not_read_is_left_to_the_outer_deadline() {
+    let of_server = Runtime::new().unwrap();
+    let of_client = Runtime::new().unwrap();
+    let mut hub = of_server.block_on(hub());
+    let address = hub.address();
+    let request = Request::get("/agui?user=ada").receive_buffer(4_096);
+    let mut stalled = of_client.block_on(RawSse::open(address, &request)).unwrap();
+    for run in 0..8 {
+        let lines = sample::padded_run("t", &format!("r{run}"), 16, 60_000);
+        of_client
+            .block_on(hub.publish_lines("ada", &lines))
+            .unwrap();
+    }
+    let error = of_server.block_on(hub.shutdown(OUTER)).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    drop(hub);
+    of_server.shutdown_timeout(PATIENCE);
+    let end = of_client
+        .block_on(stalled.read_to_end(PATIENCE))
+        .unwrap_err();
+    assert_ne!(
+        end.kind(),
+        std::io::ErrorKind::TimedOut,
+        "the connection is closed with the server"
+    );
+}
