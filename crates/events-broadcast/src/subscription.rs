@@ -11,7 +11,7 @@ use events_core::{ConnectionId, EventId, Frame, UserId};
 use events_sse::{ClosingReason, GapReason};
 
 use crate::{
-    Attach, LogStore,
+    LogStore,
     stats::count,
     user_log::{Entry, UserLog, UserState},
     view::ViewState,
@@ -88,7 +88,7 @@ impl Subscription {
         log: Arc<UserLog>,
         view: Arc<ViewState>,
         key: usize,
-        attach: &Attach,
+        connection: ConnectionId,
         primed: EventId,
         missed: Option<Missed>,
     ) -> Self {
@@ -97,7 +97,7 @@ impl Subscription {
             log,
             view,
             key,
-            connection: attach.connection.clone(),
+            connection,
             primed,
             missed,
         }
