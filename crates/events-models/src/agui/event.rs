@@ -156,6 +156,15 @@ impl AgUiEvent {
         serde_json::to_writer(out, self)
     }
 
+    /// Tells whether the event is shorthand, which an intake expands.
+    #[must_use]
+    pub const fn is_chunk(&self) -> bool {
+        matches!(
+            self,
+            Self::TextMessageChunk(_) | Self::ToolCallChunk(_) | Self::ReasoningMessageChunk(_)
+        )
+    }
+
     /// Returns the thread that the event names: only RUN_STARTED and RUN_FINISHED name one.
     #[must_use]
     pub fn thread_id(&self) -> Option<&str> {
