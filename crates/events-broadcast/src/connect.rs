@@ -200,15 +200,20 @@ impl LogStore {
         if view.closed.load(Ordering::Relaxed) {
             return Err(ConnectError::Closed);
         }
-        Self::release(
-            view,
-            state,
-            |watcher| watcher.connection == *connection,
-            ClosingReason::Replaced,
-        );
+        let (mut n_slots, mut is_connected) = (0, false);
+        for (_, watcher) in &state.watchers {
+            if watcher.view.index == view.index && watcher.holds_slot() {
+                n_slots += 1;
+                is_connected |= watcher.connection == *connection;
+            }
+        }
+        if is_connected {
+            let is_it = |watcher: &Watcher| watcher.connection == *connection;
+            n_slots -= Self::release(view, state, is_it, ClosingReason::Replaced);
+        }
         let limits = &self.inner.limits;
         let cap = limits.connections_per_user;
-        if state.count(view.index) < cap {
+        if n_slots < cap {
             return Ok(());
         }
         let stalled_ms = now_ms
