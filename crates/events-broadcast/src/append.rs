@@ -36,13 +36,14 @@ impl LogStore {
         records: &[Record],
         expected_last: Option<u64>,
     ) -> EventResult<Delivery> {
-        self.append_with(user, |last| match expected_last {
+        self.append_with(user, |last, _now_ms| match expected_last {
             Some(expected) if expected != last.seq => Err(EventError::Conflict { last: last.seq }),
             _ => Ok(SmallVec::<[Record; 2]>::from(records)),
         })
     }
 
-    /// Appends what `make` returns, as one batch; `make` is given the id of the user's last event.
+    /// Appends what `make` returns, as one batch; `make` is given the id of the user's last event, and the time of
+    /// the append in milliseconds since the Unix epoch.
     ///
     /// `make` runs under the user's lock, when nothing else can fail any more but the size of a record: what it
     /// decides holds at the moment of the append. It must be short, and must not use this store.
@@ -54,7 +55,7 @@ impl LogStore {
     pub fn append_with<X: From<EventError>>(
         &self,
         user: &UserId,
-        make: impl FnOnce(EventId) -> Result<SmallVec<[Record; 2]>, X>,
+        make: impl FnOnce(EventId, i64) -> Result<SmallVec<[Record; 2]>, X>,
     ) -> Result<Delivery, X> {
         let inner = &*self.inner;
         let now_ms = inner.clock.now_ms();
@@ -63,7 +64,7 @@ impl LogStore {
             let log = self.find_or_create(user, now_ms)?;
             let mut state = log.lock();
             if !state.removed {
-                let records = make(state.last.id(inner.epoch))?;
+                let records = make(state.last.id(inner.epoch), now_ms)?;
                 self.check_sizes(&records)?;
                 break self.append_locked(&mut state, records, now_ms, &mut wakers);
             }

@@ -46,6 +46,7 @@ struct Batch {
     event_limit: usize,
     /// Where events are encoded.
     scratch: Vec<u8>,
+    /// The time of the append, in milliseconds; the log tells it.
     now_ms: i64,
 }
 
@@ -93,14 +94,13 @@ impl EventRouter {
         items: impl Iterator<Item = (usize, Item)>,
         is_single: bool,
     ) -> Result<Published, PublishError> {
-        let now_ms = self.inner.clock.now_ms();
+        let inner = &*self.inner;
         loop {
-            let lane = self.inner.lanes.find_or_create(user, now_ms)?;
+            let lane = inner.lanes.find_or_create(user, &*inner.clock)?;
             let mut state = lane.lock();
             // It may have been removed between the look-up and the lock; then the next look-up makes a new one.
             if !state.removed {
-                state.touched_ms = now_ms;
-                let batch = Batch::new(is_single, now_ms, &self.inner);
+                let batch = Batch::new(is_single, inner);
                 return self.append_in(&mut state, batch, user, items);
             }
         }
@@ -116,7 +116,9 @@ impl EventRouter {
         let inner = &*self.inner;
         // The lane is locked first and the log inside it: once the closure has run, the append cannot fail, so the
         // order state and the log never differ.
-        let appended = inner.log_store().append_with(user, |_last| {
+        let appended = inner.log_store().append_with(user, |_last, now_ms| {
+            state.touched_ms = now_ms;
+            batch.now_ms = now_ms;
             let taken = items.try_for_each(|(index, item)| {
                 let key = item
                     .msg_id
@@ -185,7 +187,7 @@ impl<R: Into<Refusal>> From<R> for Refused {
 }
 
 impl Batch {
-    fn new(is_single: bool, now_ms: i64, inner: &crate::router::Inner) -> Self {
+    fn new(is_single: bool, inner: &crate::router::Inner) -> Self {
         Self {
             records: Records::new(),
             plans: SmallVec::new(),
@@ -195,7 +197,7 @@ impl Batch {
             thread_of_request: None,
             event_limit: inner.log_store().limits().event_bytes,
             scratch: Vec::with_capacity(SCRATCH_BYTES),
-            now_ms,
+            now_ms: 0,
         }
     }
 
