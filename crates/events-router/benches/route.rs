@@ -7,15 +7,16 @@
 //! 18 allocations, to 10 + 10 6.9 us with 54. Aim: a fifth of that, so 0.62 us with 3.6 and 1.4 us with 11.
 
 use std::{
+    cell::RefCell,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use divan::{AllocProfiler, Bencher, black_box, counter::ItemsCount};
-use events_broadcast::{Attach, Batch, Next, Subscription};
+use events_broadcast::{Attach, Batch, Limits, Next, Subscription};
 use events_core::{ThreadId, UserId};
 use events_models::{AgUiEvent, AgUiEventBuilder, MessageRole};
-use events_router::{EventRouter, Item, Published};
+use events_router::{EventRouter, Item, Published, RouterConfig};
 use futures_util::FutureExt;
 
 #[global_allocator]
@@ -51,7 +52,19 @@ struct Bench {
 
 impl Bench {
     fn new(n_connections: usize) -> Self {
-        let (router, user) = (EventRouter::default(), UserId::new("ada"));
+        Self::with_ring(n_connections, Limits::default().events)
+    }
+
+    fn with_ring(n_connections: usize, events: usize) -> Self {
+        let limits = Limits {
+            events,
+            ..Limits::default()
+        };
+        let router = EventRouter::new(RouterConfig {
+            limits,
+            ..RouterConfig::default()
+        });
+        let user = UserId::new("ada");
         let mut subscriptions = Vec::new();
         let _opened = [
             AgUiEventBuilder::run_started("thread", "run", None),
@@ -105,6 +118,28 @@ fn route_agui_unread(bencher: Bencher<'_, '_>, n_connections: usize) {
     bencher
         .with_inputs(content)
         .bench_local_values(|event| route(&bench.router, &bench.user, event));
+}
+
+/// Every reader is parked and is woken; the reading is not measured. Each of 64 users has a router of its own, so
+/// little is found in the nearest caches.
+#[divan::bench(args = [1, 10])]
+fn route_agui_wakes(bencher: Bencher<'_, '_>, n_connections: usize) {
+    let benches: Vec<_> = (0..64)
+        .map(|_| RefCell::new(Bench::with_ring(n_connections, 64)))
+        .collect();
+    let mut turns = benches.iter().cycle();
+    bencher
+        .with_inputs(|| {
+            let bench = turns.next().expect("a cycle has no end");
+            bench.borrow_mut().read();
+            (bench, content())
+        })
+        .bench_local_values(|(bench, event)| {
+            let bench = bench.borrow();
+            let published = route(&bench.router, &bench.user, event);
+            assert_eq!(published.connections(), 2 * n_connections);
+            published
+        });
 }
 
 /// Every reader is parked, is woken, reads the event and is parked again.
