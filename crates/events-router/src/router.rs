@@ -195,12 +195,13 @@ impl EventRouter {
     /// # Cancel safety
     ///
     /// With the memory log it completes at its first poll.
+    #[expect(clippy::unused_async, reason = "logs behind a wire are awaited here")]
     pub async fn publish(
         &self,
         user: &UserId,
         event: impl Into<BusEvent>,
     ) -> Result<Published, PublishError> {
-        self.publish_batch(user, vec![Item::new(event)]).await
+        self.publish_now(user, [Item::new(event)])
     }
 
     /// Publishes several events for one user: all of them or none.
