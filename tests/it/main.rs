@@ -17,6 +17,8 @@ mod layers;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod official;
+#[cfg(test)]
 mod publishing;
 #[cfg(test)]
 mod race;
