@@ -218,7 +218,12 @@ async function main() {
   return count < options.min ? EXIT.few : EXIT.clean;
 }
 
-main().then((code) => process.exit(code), (error) => {
+// A pipe takes its time: `process.exit` would cut what it has not taken yet. Open sockets must not keep us, though.
+function leave(code) {
+  process.stdout.write("", () => process.exit(code));
+}
+
+main().then(leave, (error) => {
   console.error(`agui-check: ${error.message}`);
-  process.exit(error instanceof Usage || error.code?.startsWith("ERR_PARSE_ARGS") ? EXIT.usage : EXIT.broken);
+  leave(error instanceof Usage || error.code?.startsWith("ERR_PARSE_ARGS") ? EXIT.usage : EXIT.broken);
 });
