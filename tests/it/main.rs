@@ -15,6 +15,10 @@ mod harness;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
+mod official;
+#[cfg(test)]
 mod publishing;
 #[cfg(test)]
 mod race;

@@ -15,7 +15,7 @@ use crate::{
     store::Wakers,
     user_log::{Entry, Position, UserState},
     view::MAX_VIEWS,
-    watcher::Intake,
+    watcher::{Intake, Watcher},
 };
 
 /// Visits to other users' logs that one publish pays for.
@@ -36,13 +36,14 @@ impl LogStore {
         records: &[Record],
         expected_last: Option<u64>,
     ) -> EventResult<Delivery> {
-        self.append_with(user, |last| match expected_last {
+        self.append_with(user, |last, _now_ms| match expected_last {
             Some(expected) if expected != last.seq => Err(EventError::Conflict { last: last.seq }),
             _ => Ok(SmallVec::<[Record; 2]>::from(records)),
         })
     }
 
-    /// Appends what `make` returns, as one batch; `make` is given the id of the user's last event.
+    /// Appends what `make` returns, as one batch; `make` is given the id of the user's last event, and the time of
+    /// the append in milliseconds since the Unix epoch.
     ///
     /// `make` runs under the user's lock, when nothing else can fail any more but the size of a record: what it
     /// decides holds at the moment of the append. It must be short, and must not use this store.
@@ -54,7 +55,7 @@ impl LogStore {
     pub fn append_with<X: From<EventError>>(
         &self,
         user: &UserId,
-        make: impl FnOnce(EventId) -> Result<SmallVec<[Record; 2]>, X>,
+        make: impl FnOnce(EventId, i64) -> Result<SmallVec<[Record; 2]>, X>,
     ) -> Result<Delivery, X> {
         let inner = &*self.inner;
         let now_ms = inner.clock.now_ms();
@@ -63,7 +64,7 @@ impl LogStore {
             let log = self.find_or_create(user, now_ms)?;
             let mut state = log.lock();
             if !state.removed {
-                let records = make(state.last.id(inner.epoch))?;
+                let records = make(state.last.id(inner.epoch), now_ms)?;
                 self.check_sizes(&records)?;
                 break self.append_locked(&mut state, records, now_ms, &mut wakers);
             }
@@ -158,11 +159,7 @@ impl LogStore {
         let inner = &*self.inner;
         let mut gone = SmallVec::<[usize; 4]>::new();
         for (key, watcher) in &mut state.watchers {
-            let wanted: SmallVec<[&Entry; 2]> = entries
-                .iter()
-                .filter(|entry| watcher.wants(entry))
-                .collect();
-            if wanted.is_empty() {
+            if !entries.iter().any(|entry| watcher.wants(entry)) {
                 continue;
             }
             let reached = &mut reached[watcher.view.index];
@@ -179,33 +176,9 @@ impl LogStore {
                     }
                     reached.woken += 1;
                 }
-                Intake::Sender(sender) => {
-                    let view = &watcher.view.view;
-                    // The one place where a payload is copied for each connection. A frame has its JSON already,
-                    // so making the event cannot fail.
-                    let axum_event = |entry: &Entry| {
-                        let event = view.frame(entry).to_sse().unwrap_or_default();
-                        if view.ephemeral {
-                            event
-                        } else {
-                            event.id(entry.position().id(inner.epoch).to_string())
-                        }
-                    };
-                    let outcome = wanted
-                        .iter()
-                        .try_for_each(|entry| sender.try_send(Ok(axum_event(entry))));
-                    match outcome {
-                        Ok(()) => reached.sent += 1,
-                        Err(TrySendError::Full(_)) => {
-                            count(&inner.stats.senders_full);
-                            reached.evicted += 1;
-                            gone.push(key);
-                        }
-                        Err(TrySendError::Closed(_)) => {
-                            count(&inner.stats.senders_closed);
-                            reached.closed += 1;
-                            gone.push(key);
-                        }
+                Intake::Sender(_) => {
+                    if !self.send(watcher, entries, reached) {
+                        gone.push(key);
                     }
                 }
             }
@@ -218,6 +191,42 @@ impl LogStore {
             &inner.stats.reached,
             reached.iter().map(Reached::connections).sum(),
         );
+    }
+
+    /// Hands the wanted entries to a sender, and tells whether it stays.
+    fn send(&self, watcher: &Watcher, entries: &[Entry], reached: &mut Reached) -> bool {
+        let Intake::Sender(sender) = &watcher.intake else {
+            return true;
+        };
+        let inner = &*self.inner;
+        let view = &watcher.view.view;
+        // The one place where a payload is copied for each connection. A frame has its JSON already, so making
+        // the event cannot fail.
+        let axum_event = |entry: &Entry| {
+            let event = view.frame(entry).to_sse().unwrap_or_default();
+            if view.ephemeral {
+                event
+            } else {
+                event.id(entry.position().id(inner.epoch).to_string())
+            }
+        };
+        let outcome = entries
+            .iter()
+            .filter(|entry| watcher.wants(entry))
+            .try_for_each(|entry| sender.try_send(Ok(axum_event(entry))));
+        let is_taken = outcome.is_ok();
+        match outcome {
+            Ok(()) => reached.sent += 1,
+            Err(TrySendError::Full(_)) => {
+                count(&inner.stats.senders_full);
+                reached.evicted += 1;
+            }
+            Err(TrySendError::Closed(_)) => {
+                count(&inner.stats.senders_closed);
+                reached.closed += 1;
+            }
+        }
+        is_taken
     }
 
     fn evict_beyond_user_bounds(&self, state: &mut UserState, now_ms: i64) {

@@ -89,9 +89,8 @@ impl<E> GenericBroadcaster<E> {
     /// # Errors
     ///
     /// The user is at the cap, the broadcaster is closed, or there are too many users.
-    #[expect(clippy::needless_pass_by_value, reason = "a wish is used up")]
     pub fn connect(&self, user: &UserId, attach: Attach) -> Result<Subscription, ConnectError> {
-        self.store.attach(&self.view, user, &attach)
+        self.store.attach(&self.view, user, attach)
     }
 
     /// Adds a channel that is offered every event from now on.

@@ -102,11 +102,11 @@ impl LogStore {
         &self,
         view: &Arc<ViewState>,
         user: &UserId,
-        attach: &Attach,
+        attach: Attach,
     ) -> Result<Subscription, ConnectError> {
-        self.with_log(user, |log, state, now_ms| {
+        let (log, (key, primed, missed)) = self.with_log(user, |state, now_ms| {
             self.take_slot(view, state, &attach.connection, now_ms)?;
-            let (position, missed) = self.position(view, state, attach);
+            let (position, missed) = self.position(view, state, &attach);
             let primed = if missed.is_some() || attach.start == Start::Now {
                 state.last.id(self.inner.epoch)
             } else {
@@ -122,25 +122,26 @@ impl LogStore {
                 waker: None,
                 behind_since: now_ms,
             };
-            let intake = Intake::Cursor(cursor);
+            let (connection, intake) = (attach.connection.clone(), Intake::Cursor(cursor));
             let key = self.insert(
                 view,
                 state,
-                attach.connection.clone(),
+                connection,
                 attach.scope.clone(),
                 now_ms,
                 intake,
             );
-            Ok(Subscription::new(
-                self.clone(),
-                Arc::clone(log),
-                Arc::clone(view),
-                key,
-                attach,
-                primed,
-                missed,
-            ))
-        })
+            Ok((key, primed, missed))
+        })?;
+        Ok(Subscription::new(
+            self.clone(),
+            log,
+            Arc::clone(view),
+            key,
+            attach.connection,
+            primed,
+            missed,
+        ))
     }
 
     /// Adds a channel.
@@ -151,7 +152,7 @@ impl LogStore {
         connection: &ConnectionId,
         sender: EventSender,
     ) -> Result<(), ConnectError> {
-        self.with_log(user, |_, state, now_ms| {
+        let (_log, ()) = self.with_log(user, |state, now_ms| {
             self.take_slot(view, state, connection, now_ms)?;
             self.insert(
                 view,
@@ -162,15 +163,16 @@ impl LogStore {
                 Intake::Sender(sender),
             );
             Ok(())
-        })
+        })?;
+        Ok(())
     }
 
     /// Runs `change` on the user's log under its lock, making the log first if there is none.
     fn with_log<T>(
         &self,
         user: &UserId,
-        change: impl FnOnce(&Arc<UserLog>, &mut UserState, i64) -> Result<T, ConnectError>,
-    ) -> Result<T, ConnectError> {
+        change: impl FnOnce(&mut UserState, i64) -> Result<T, ConnectError>,
+    ) -> Result<(Arc<UserLog>, T), ConnectError> {
         let now_ms = self.inner.clock.now_ms();
         loop {
             let log = self
@@ -180,7 +182,9 @@ impl LogStore {
             // It may have been removed between the look-up and the lock; then the next look-up makes a new one.
             if !state.removed {
                 state.touched_ms = now_ms;
-                return change(&log, &mut state, now_ms);
+                let changed = change(&mut state, now_ms)?;
+                drop(state);
+                return Ok((log, changed));
             }
         }
     }
@@ -196,15 +200,20 @@ impl LogStore {
         if view.closed.load(Ordering::Relaxed) {
             return Err(ConnectError::Closed);
         }
-        Self::release(
-            view,
-            state,
-            |watcher| watcher.connection == *connection,
-            ClosingReason::Replaced,
-        );
+        let (mut n_slots, mut is_connected) = (0, false);
+        for (_, watcher) in &state.watchers {
+            if watcher.view.index == view.index && watcher.holds_slot() {
+                n_slots += 1;
+                is_connected |= watcher.connection == *connection;
+            }
+        }
+        if is_connected {
+            let is_it = |watcher: &Watcher| watcher.connection == *connection;
+            n_slots -= Self::release(view, state, is_it, ClosingReason::Replaced);
+        }
         let limits = &self.inner.limits;
         let cap = limits.connections_per_user;
-        if state.count(view.index) < cap {
+        if n_slots < cap {
             return Ok(());
         }
         let stalled_ms = now_ms

@@ -64,8 +64,8 @@ impl Default for Limits {
         Self {
             connections_per_user: Self::CONNECTIONS_PER_USER,
             cap_policy: CapPolicy::Refuse,
-            events: 4_096,
-            bytes: 4 << 20,
+            events: 16_384,
+            bytes: 8 << 20,
             age: Duration::from_secs(3_600),
             total_bytes: 256 << 20,
             users: 100_000,

@@ -11,7 +11,7 @@ use events_core::{ConnectionId, EventId, Frame, UserId};
 use events_sse::{ClosingReason, GapReason};
 
 use crate::{
-    Attach, LogStore,
+    LogStore,
     stats::count,
     user_log::{Entry, UserLog, UserState},
     view::ViewState,
@@ -88,7 +88,7 @@ impl Subscription {
         log: Arc<UserLog>,
         view: Arc<ViewState>,
         key: usize,
-        attach: &Attach,
+        connection: ConnectionId,
         primed: EventId,
         missed: Option<Missed>,
     ) -> Self {
@@ -97,7 +97,7 @@ impl Subscription {
             log,
             view,
             key,
-            connection: attach.connection.clone(),
+            connection,
             primed,
             missed,
         }
@@ -153,11 +153,10 @@ impl Subscription {
                 return Poll::Ready(Next::Missed(missed));
             }
             let read_to = self.read(state, position, scope.as_ref(), batch);
-            let now_ms = self.store.inner.clock.now_ms();
             let cursor = Self::cursor(state, self.key);
             cursor.position = read_to;
-            cursor.behind_since = now_ms;
             if !batch.events.is_empty() {
+                cursor.behind_since = self.store.inner.clock.now_ms();
                 return Poll::Ready(Next::Events);
             }
             cursor.parked = true;
@@ -241,7 +240,10 @@ impl Drop for Subscription {
         if watcher.holds_slot() {
             self.view.connections.fetch_sub(1, Ordering::Relaxed);
         }
-        state.touched_ms = self.store.inner.clock.now_ms();
+        // While there are others, the log is in use whatever the time.
+        if state.watchers.is_empty() {
+            state.touched_ms = self.store.inner.clock.now_ms();
+        }
         self.store.release_live_buffer(&mut state);
     }
 }

@@ -193,6 +193,17 @@ impl UserState {
 
     /// Returns the index in the ring of the first event after `position`.
     pub(crate) fn index_after(&self, position: u64) -> usize {
+        // No more events than this can be after the position, since sequences strictly increase; if there are as
+        // many, as for a reader that keeps up, the search is over.
+        let n_after = self.last.seq.saturating_sub(position);
+        let first = usize::try_from(n_after).map_or(0, |n| self.ring.len().saturating_sub(n));
+        if self
+            .ring
+            .get(first)
+            .is_none_or(|entry| entry.seq > position)
+        {
+            return first;
+        }
         self.ring.partition_point(|entry| entry.seq <= position)
     }
 

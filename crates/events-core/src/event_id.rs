@@ -155,7 +155,8 @@ impl FromStr for EventId {
     }
 }
 
-fn write_base32(mut bits: u64, out: &mut [u8]) {
+/// Fills `out` with the lowest bits, five for each character.
+pub(crate) fn write_base32(mut bits: u64, out: &mut [u8]) {
     for place in out.iter_mut().rev() {
         *place = ALPHABET[(bits & 31) as usize];
         bits >>= 5;
@@ -173,7 +174,7 @@ fn read_base32(text: &str) -> Result<u64, ParseEventIdError> {
     })
 }
 
-fn ascii(text: &[u8]) -> &str {
+pub(crate) fn ascii(text: &[u8]) -> &str {
     std::str::from_utf8(text).unwrap_or_default()
 }
 

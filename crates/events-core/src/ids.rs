@@ -4,6 +4,8 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use crate::event_id::{ascii, write_base32};
+
 macro_rules! string_id {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -113,17 +115,16 @@ macro_rules! id_into_id {
 id_into_id!(ContextId => ThreadId, ThreadId => ContextId);
 
 impl ConnectionId {
-    /// Makes an identifier that is unique in practice: 16 characters of process-local randomness.
+    /// Makes an identifier that is unique in practice: 16 characters, 80 bits of process-local randomness.
     ///
     /// It is a name, not a secret.
     #[must_use]
     pub fn generate() -> Self {
-        Self(
-            std::iter::repeat_with(fastrand::alphanumeric)
-                .take(16)
-                .collect::<String>()
-                .into(),
-        )
+        let mut text = [0; 16];
+        let (high, low) = text.split_at_mut(8);
+        write_base32(fastrand::u64(..), high);
+        write_base32(fastrand::u64(..), low);
+        Self(ascii(&text).into())
     }
 }
 

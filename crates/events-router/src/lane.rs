@@ -109,10 +109,7 @@ impl LaneState {
         let Some(entry) = self.threads.get_mut(&**thread) else {
             let mut fresh = Thread::default();
             fresh.intake.admit(event, out)?;
-            fresh.touched_ms = now_ms;
-            self.make_room();
-            self.note_activity(thread, fresh.intake.order().is_run_active());
-            self.threads.insert(Arc::clone(thread), fresh);
+            self.add(thread, fresh, now_ms);
             return Ok(());
         };
         entry.intake.admit(event, out)?;
@@ -122,19 +119,36 @@ impl LaneState {
         Ok(())
     }
 
-    /// Tells whether taking the event makes exactly one record of it.
-    pub(crate) fn is_plain(&self, thread: &Arc<str>, event: &AgUiEvent) -> bool {
-        let is_chunk = matches!(
-            event,
-            AgUiEvent::TextMessageChunk(_)
-                | AgUiEvent::ToolCallChunk(_)
-                | AgUiEvent::ReasoningMessageChunk(_)
-        );
-        !is_chunk
-            && self
-                .threads
-                .get(&**thread)
-                .is_none_or(|entry| entry.intake.open_chunks() == 0)
+    /// Takes an event into its thread if exactly it enters the log; otherwise returns `false`, and nothing has
+    /// changed.
+    pub(crate) fn admit_plain(
+        &mut self,
+        thread: &Arc<str>,
+        event: &AgUiEvent,
+        now_ms: i64,
+    ) -> Result<bool, Refusal> {
+        let Some(entry) = self.threads.get_mut(&**thread) else {
+            let mut fresh = Thread::default();
+            let is_plain = fresh.intake.admit_plain(event)?;
+            if is_plain {
+                self.add(thread, fresh, now_ms);
+            }
+            return Ok(is_plain);
+        };
+        let is_plain = entry.intake.admit_plain(event)?;
+        if is_plain {
+            entry.touched_ms = now_ms;
+            let is_active = entry.intake.order().is_run_active();
+            self.note_activity(thread, is_active);
+        }
+        Ok(is_plain)
+    }
+
+    fn add(&mut self, thread: &Arc<str>, mut fresh: Thread, now_ms: i64) {
+        fresh.touched_ms = now_ms;
+        self.make_room();
+        self.note_activity(thread, fresh.intake.order().is_run_active());
+        self.threads.insert(Arc::clone(thread), fresh);
     }
 
     fn note_activity(&mut self, thread: &Arc<str>, is_active: bool) {

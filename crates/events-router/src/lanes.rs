@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use events_core::{EventError, EventResult, UserId};
+use events_core::{Clock, EventError, EventResult, UserId};
 use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
 
 use crate::lane::Lane;
@@ -53,7 +53,11 @@ impl Lanes {
             .map(|(_, lane)| Arc::clone(lane))
     }
 
-    pub(crate) fn find_or_create(&self, user: &UserId, now_ms: i64) -> EventResult<Arc<Lane>> {
+    pub(crate) fn find_or_create(
+        &self,
+        user: &UserId,
+        clock: &dyn Clock,
+    ) -> EventResult<Arc<Lane>> {
         let hash = self.hasher.hash_one(user);
         let mut shard = self
             .shard(hash)
@@ -62,7 +66,7 @@ impl Lanes {
         if self.len.load(Ordering::Relaxed) >= self.max
             && shard.find(hash, |(other, _)| other == user).is_none()
         {
-            let n_removed = remove_idle(&mut shard, now_ms);
+            let n_removed = remove_idle(&mut shard, clock.now_ms());
             if self.len.fetch_sub(n_removed, Ordering::Relaxed) - n_removed >= self.max {
                 return Err(EventError::Overloaded("too many users have runs"));
             }
@@ -75,7 +79,7 @@ impl Lanes {
             Entry::Occupied(entry) => Ok(Arc::clone(&entry.get().1)),
             Entry::Vacant(entry) => {
                 let lane = Arc::new(Lane::default());
-                lane.lock().touched_ms = now_ms;
+                lane.lock().touched_ms = clock.now_ms();
                 entry.insert((user.clone(), Arc::clone(&lane)));
                 self.len.fetch_add(1, Ordering::Relaxed);
                 Ok(lane)

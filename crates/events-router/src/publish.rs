@@ -15,6 +15,11 @@ use crate::{
 
 type Records = SmallVec<[Record; 2]>;
 
+/// What the JSON of most events fits in, in bytes.
+const SCRATCH_BYTES: usize = 512;
+/// Above so many bytes of JSON one copy more costs more than one buffer more.
+const LARGE_BYTES: usize = 8 << 10;
+
 /// What becomes of one item.
 enum Plan {
     /// It is in the log already, under these ids.
@@ -35,10 +40,13 @@ struct Batch {
     plans: SmallVec<[Plan; 1]>,
     seen: SmallVec<[Seen; 1]>,
     undo: Undo,
-    /// A single event of a thread without open chunks needs no copy of its thread's state: see `admit`.
+    /// A single event needs no copy of its thread's state unless chunks are about: see `admit`.
     is_single: bool,
     thread_of_request: Option<Arc<str>>,
     event_limit: usize,
+    /// Where events are encoded.
+    scratch: Vec<u8>,
+    /// The time of the append, in milliseconds; the log tells it.
     now_ms: i64,
 }
 
@@ -47,65 +55,77 @@ impl EventRouter {
     pub(crate) fn publish_now(
         &self,
         user: &UserId,
-        items: Vec<Item>,
+        items: impl IntoIterator<Item = Item> + AsRef<[Item]>,
     ) -> Result<Published, PublishError> {
-        for (index, item) in items.iter().enumerate() {
+        let mut n_durable = 0;
+        for (index, item) in items.as_ref().iter().enumerate() {
             item.validate()
                 .map_err(|refusal| PublishError::Refused { index, refusal })?;
+            n_durable += usize::from(!matches!(item.event, BusEvent::Analytics(_)));
         }
-        let (analytics, durable): (Vec<_>, Vec<_>) = items
-            .into_iter()
-            .enumerate()
-            .partition(|(_, item)| matches!(item.event, BusEvent::Analytics(_)));
-        let mut published = if durable.is_empty() {
+        let mut analytics = Vec::new();
+        let durable = items.into_iter().enumerate().filter_map(|(index, item)| {
+            if let BusEvent::Analytics(event) = item.event {
+                analytics.push(event);
+                return None;
+            }
+            Some((index, item))
+        });
+        let mut published = if n_durable == 0 {
+            durable.for_each(drop);
             Published::default()
         } else {
-            self.append(user, durable)?
+            self.append(user, durable, n_durable == 1)?
         };
-        for (_, item) in analytics {
-            if let BusEvent::Analytics(event) = item.event {
-                let reached = self
-                    .inner
-                    .analytics
-                    .publish(user, &event)?
-                    .reached(&self.inner.analytics);
-                published.analytics = published.analytics.max(reached.connections());
-            }
+        for event in analytics {
+            let reached = self
+                .inner
+                .analytics
+                .publish(user, &event)?
+                .reached(&self.inner.analytics);
+            published.analytics = published.analytics.max(reached.connections());
         }
         Ok(published)
     }
 
-    fn append(&self, user: &UserId, items: Vec<(usize, Item)>) -> Result<Published, PublishError> {
+    fn append(
+        &self,
+        user: &UserId,
+        items: impl Iterator<Item = (usize, Item)>,
+        is_single: bool,
+    ) -> Result<Published, PublishError> {
         let inner = &*self.inner;
-        let now_ms = inner.clock.now_ms();
-        let lane = loop {
-            let lane = inner.lanes.find_or_create(user, now_ms)?;
-            if !lane.lock().removed {
-                break lane;
+        loop {
+            let lane = inner.lanes.find_or_create(user, &*inner.clock)?;
+            let mut state = lane.lock();
+            // It may have been removed between the look-up and the lock; then the next look-up makes a new one.
+            if !state.removed {
+                let batch = Batch::new(is_single, inner);
+                return self.append_in(&mut state, batch, user, items);
             }
-        };
-        let mut state = lane.lock();
-        state.touched_ms = now_ms;
-        let mut batch = Batch {
-            records: Records::new(),
-            plans: SmallVec::new(),
-            seen: SmallVec::new(),
-            undo: Undo::default(),
-            is_single: items.len() == 1,
-            thread_of_request: None,
-            event_limit: inner.log_store().limits().event_bytes,
-            now_ms,
-        };
+        }
+    }
+
+    fn append_in(
+        &self,
+        state: &mut LaneState,
+        mut batch: Batch,
+        user: &UserId,
+        mut items: impl Iterator<Item = (usize, Item)>,
+    ) -> Result<Published, PublishError> {
+        let inner = &*self.inner;
         // The lane is locked first and the log inside it: once the closure has run, the append cannot fail, so the
         // order state and the log never differ.
-        let appended = inner.log_store().append_with(user, |_last| {
-            let taken = items.into_iter().try_for_each(|(index, item)| {
+        let appended = inner.log_store().append_with(user, |_last, now_ms| {
+            state.touched_ms = now_ms;
+            batch.now_ms = now_ms;
+            let taken = items.try_for_each(|(index, item)| {
                 let key = item
                     .msg_id
                     .as_ref()
                     .map(|msg_id| inner.msg_hasher.hash(msg_id));
                 batch
-                    .take(&mut state, item, key)
+                    .take(state, item, key)
                     .map_err(|refused| refused.at(index))
             });
             match taken {
@@ -122,12 +142,7 @@ impl EventRouter {
             contexts: delivery.reached(&inner.contexts).connections(),
             ..Published::default()
         };
-        batch.settle(
-            &mut state,
-            &delivery.ids,
-            inner.known_bounds,
-            &mut published,
-        );
+        batch.settle(state, &delivery.ids, inner.known_bounds, &mut published);
         Ok(published)
     }
 
@@ -172,6 +187,20 @@ impl<R: Into<Refusal>> From<R> for Refused {
 }
 
 impl Batch {
+    fn new(is_single: bool, inner: &crate::router::Inner) -> Self {
+        Self {
+            records: Records::new(),
+            plans: SmallVec::new(),
+            seen: SmallVec::new(),
+            undo: Undo::default(),
+            is_single,
+            thread_of_request: None,
+            event_limit: inner.log_store().limits().event_bytes,
+            scratch: Vec::with_capacity(SCRATCH_BYTES),
+            now_ms: 0,
+        }
+    }
+
     fn take(
         &mut self,
         state: &mut LaneState,
@@ -198,12 +227,12 @@ impl Batch {
             }
             _ if known.is_some() => {}
             BusEvent::System(event) => {
-                let json = encode(|out| event.write_json(out))?;
+                let json = self.encode(|out| event.write_json(out))?;
                 self.push(SYSTEM, None, json, item.msg_id.as_ref())?;
                 self.seen.push(Seen::System(event));
             }
             BusEvent::Context(event) => {
-                let json = encode(|out| event.write_json(out))?;
+                let json = self.encode(|out| event.write_json(out))?;
                 self.push(CONTEXT, None, json, item.msg_id.as_ref())?;
             }
             BusEvent::Analytics(_) => {}
@@ -225,18 +254,19 @@ impl Batch {
         event: AgUiEvent,
         msg_id: Option<&MsgId>,
     ) -> Result<(), Refused> {
-        let mut admitted = Vec::new();
-        if self.is_single && state.is_plain(thread, &event) {
+        if self.is_single && !event.is_chunk() {
             // Everything that can fail comes before the change of state, so nothing needs to be put back.
-            let json = encode(|out| event.write_json(out))?;
+            let json = self.encode(|out| event.write_json(out))?;
             self.check_size(&json)?;
-            state.admit(thread, event, self.now_ms, &mut admitted)?;
-            return self.push(AGUI, Some(thread), json, msg_id);
+            if state.admit_plain(thread, &event, self.now_ms)? {
+                return self.push(AGUI, Some(thread), json, msg_id);
+            }
         }
+        let mut admitted = Vec::new();
         state.save(thread, &mut self.undo);
         state.admit(thread, event, self.now_ms, &mut admitted)?;
         for event in admitted {
-            let json = encode(|out| event.write_json(out))?;
+            let json = self.encode(|out| event.write_json(out))?;
             self.push(AGUI, Some(thread), json, msg_id)?;
         }
         Ok(())
@@ -259,6 +289,21 @@ impl Batch {
             tag,
         });
         Ok(())
+    }
+
+    /// Small JSON is copied out of the scratch buffer, to its exact size; large JSON takes the buffer with it.
+    fn encode(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), serde_json::Error>,
+    ) -> Result<Bytes, Refused> {
+        self.scratch.clear();
+        write(&mut self.scratch).map_err(|error| Refused::Log(EventError::Encode(error.into())))?;
+        if self.scratch.len() <= LARGE_BYTES {
+            return Ok(Bytes::copy_from_slice(&self.scratch));
+        }
+        let mut json = std::mem::take(&mut self.scratch);
+        json.shrink_to_fit();
+        Ok(json.into())
     }
 
     fn check_size(&self, json: &Bytes) -> Result<(), Refused> {
@@ -287,9 +332,10 @@ impl Batch {
                     published.ids.extend(ids);
                 }
                 Plan::New { key, n_records } => {
-                    let ids: RecordIds = new_ids.by_ref().take(n_records).collect();
-                    published.ids.extend(ids.iter().copied());
+                    let n_before = published.ids.len();
+                    published.ids.extend(new_ids.by_ref().take(n_records));
                     if let Some(key) = key {
+                        let ids = published.ids[n_before..].into();
                         state.known.insert(key, ids, self.now_ms, bounds);
                     }
                 }
@@ -313,13 +359,4 @@ impl Item {
             BusEvent::Context(_) | BusEvent::System(_) | BusEvent::Analytics(_) => Ok(()),
         }
     }
-}
-
-fn encode(
-    write: impl FnOnce(&mut Vec<u8>) -> Result<(), serde_json::Error>,
-) -> Result<Bytes, Refused> {
-    let mut json = Vec::with_capacity(256);
-    write(&mut json).map_err(|error| Refused::Log(EventError::Encode(error.into())))?;
-    json.shrink_to_fit();
-    Ok(json.into())
 }

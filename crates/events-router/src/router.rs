@@ -68,7 +68,7 @@ impl Published {
     }
 }
 
-/// The old name of [`Published`], for callers of the `route_…` methods.
+/// What the `route_…` methods of [`EventRouter`] answer.
 pub type Routed = Published;
 
 /// Publishes events and owns the streams that they come out of; a cheap handle.
@@ -195,12 +195,13 @@ impl EventRouter {
     /// # Cancel safety
     ///
     /// With the memory log it completes at its first poll.
+    #[expect(clippy::unused_async, reason = "logs behind a wire are awaited here")]
     pub async fn publish(
         &self,
         user: &UserId,
         event: impl Into<BusEvent>,
     ) -> Result<Published, PublishError> {
-        self.publish_batch(user, vec![Item::new(event)]).await
+        self.publish_now(user, [Item::new(event)])
     }
 
     /// Publishes several events for one user: all of them or none.

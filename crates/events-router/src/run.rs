@@ -169,7 +169,7 @@ impl Drop for Run {
         {
             let message = "the producer of this run went away before it had finished";
             let error = AgUiEventBuilder::run_error(message, Some("abandoned".to_owned()));
-            if let Err(error) = self.router.publish_now(&self.user, vec![self.item(error)]) {
+            if let Err(error) = self.router.publish_now(&self.user, [self.item(error)]) {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "abandoned run not closed"

@@ -1,4 +1,6 @@
 //! Threads, batches, retries and runs on the memory log.
+//!
+//! Over 400 lines because the tests are many and small and share their few helpers.
 
 use std::{
     sync::Arc,

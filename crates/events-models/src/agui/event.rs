@@ -81,6 +81,24 @@ macro_rules! agui_events {
             }
         }
 
+        impl AgUiEvent {
+            /// Appends the event's JSON to `out`: one line, `type` first, absent members left out.
+            ///
+            /// # Errors
+            ///
+            /// None in practice: every event has a JSON form. See [`AgUiEvent::validate`] for whether it is legal.
+            pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+                match self {
+                    $( Self::$variant(event) => {
+                        out.extend_from_slice(concat!("{\"type\":\"", $wire, "\"").as_bytes());
+                        event.append_members(out)?;
+                    } )*
+                }
+                out.push(b'}');
+                Ok(())
+            }
+        }
+
         impl Serialize for AgUiEvent {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let mut map = serializer.serialize_map(None)?;
@@ -147,13 +165,13 @@ impl AgUiEvent {
         }
     }
 
-    /// Appends the event's JSON to `out`: one line, `type` first, absent members left out.
-    ///
-    /// # Errors
-    ///
-    /// None in practice: every event has a JSON form. See [`AgUiEvent::validate`] for whether it is legal.
-    pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        serde_json::to_writer(out, self)
+    /// Tells whether the event is shorthand, which an intake expands.
+    #[must_use]
+    pub const fn is_chunk(&self) -> bool {
+        matches!(
+            self,
+            Self::TextMessageChunk(_) | Self::ToolCallChunk(_) | Self::ReasoningMessageChunk(_)
+        )
     }
 
     /// Returns the thread that the event names: only RUN_STARTED and RUN_FINISHED name one.

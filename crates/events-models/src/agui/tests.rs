@@ -64,6 +64,8 @@ pub(super) fn event(json: &str) -> AgUiEvent {
 fn written(event: &AgUiEvent) -> String {
     let mut json = Vec::new();
     event.write_json(&mut json).unwrap();
+    // There are two ways to write, and they say the same.
+    assert_eq!(json, serde_json::to_vec(event).unwrap());
     String::from_utf8(json).unwrap()
 }
 

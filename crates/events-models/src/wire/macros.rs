@@ -39,6 +39,21 @@ macro_rules! wire_struct {
                 Ok(value)
             }
 
+            /// Appends the members, a comma before each.
+            pub(crate) fn append_members(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+                $(
+                    out.extend_from_slice(concat!(",\"", $rwire, "\":").as_bytes());
+                    $crate::wire::Wire::write(&self.$rfield, out)?;
+                )*
+                $(
+                    if !$crate::wire::Wire::is_absent(&self.$ofield) {
+                        out.extend_from_slice(concat!(",\"", $owire, "\":").as_bytes());
+                        $crate::wire::Wire::write(&self.$ofield, out)?;
+                    }
+                )*
+                Ok(())
+            }
+
             pub(crate) fn write_members<M: serde::ser::SerializeMap>(
                 &self,
                 map: &mut M,
@@ -56,6 +71,17 @@ macro_rules! wire_struct {
         impl $crate::wire::Wire for $name {
             fn read(raw: &serde_json::value::RawValue) -> Result<Self, $crate::InvalidEvent> {
                 Self::read_members(&$crate::wire::Members::of(raw)?)
+            }
+
+            fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+                let start = out.len();
+                self.append_members(out)?;
+                match out.get_mut(start) {
+                    Some(comma) => *comma = b'{',
+                    None => out.push(b'{'),
+                }
+                out.push(b'}');
+                Ok(())
             }
 
             fn check(&self) -> Result<(), $crate::InvalidEvent> {
@@ -205,6 +231,22 @@ macro_rules! wire_union {
                         $tag, other, &[$($wire,)* $($bwire,)*],
                     )),
                 }
+            }
+
+            fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+                match self {
+                    $( Self::$variant(body) => {
+                        out.extend_from_slice(
+                            concat!("{\"", $tag, "\":\"", $wire, "\"").as_bytes(),
+                        );
+                        body.append_members(out)?;
+                    } )*
+                    $( Self::$bare => out.extend_from_slice(
+                        concat!("{\"", $tag, "\":\"", $bwire, "\"").as_bytes(),
+                    ), )*
+                }
+                out.push(b'}');
+                Ok(())
             }
 
             fn check(&self) -> Result<(), $crate::InvalidEvent> {

@@ -13,12 +13,18 @@ pub(crate) use macros::{wire_enum, wire_flat_union, wire_literal, wire_struct, w
 pub(crate) use members::Members;
 pub(crate) use scalar::{expected, text_of};
 
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::InvalidEvent;
 
 /// A value as it stands on the wire.
-pub(crate) trait Wire: Sized {
+pub(crate) trait Wire: Sized + Serialize {
+    /// Appends the value's JSON, the same as serde would write; for what is in every event there is a faster way.
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        serde_json::to_writer(out, self)
+    }
+
     /// Reads a value that is present.
     fn read(raw: &RawValue) -> Result<Self, InvalidEvent>;
 
@@ -46,6 +52,13 @@ pub(crate) trait Wire: Sized {
 const NEVER_NULL: &str = "optional members are left out, never null";
 
 impl<T: Wire> Wire for Option<T> {
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        match self {
+            Some(value) => value.write(out),
+            None => serde_json::to_writer(out, &()),
+        }
+    }
+
     fn read(raw: &RawValue) -> Result<Self, InvalidEvent> {
         if raw.get() == "null" {
             return Err(InvalidEvent::new(NEVER_NULL));
@@ -71,6 +84,10 @@ impl<T: Wire> Wire for Option<T> {
 }
 
 impl<T: Wire> Wire for Box<T> {
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        T::write(self, out)
+    }
+
     fn read(raw: &RawValue) -> Result<Self, InvalidEvent> {
         T::read(raw).map(Self::new)
     }
@@ -81,6 +98,18 @@ impl<T: Wire> Wire for Box<T> {
 }
 
 impl<T: Wire> Wire for Vec<T> {
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        out.push(b'[');
+        for (index, element) in self.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            element.write(out)?;
+        }
+        out.push(b']');
+        Ok(())
+    }
+
     fn read(raw: &RawValue) -> Result<Self, InvalidEvent> {
         if !raw.get().starts_with('[') {
             return Err(expected("an array", raw));

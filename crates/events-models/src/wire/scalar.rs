@@ -41,7 +41,27 @@ pub(crate) fn text_of(raw: &RawValue) -> Result<Cow<'_, str>, InvalidEvent> {
         .map_err(|_lone| InvalidEvent::new("the string has a lone surrogate, which is not text"))
 }
 
+/// Appends a string. One search and one copy if nothing needs an escape, which is the common case.
+fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    // Without an early end, so that many bytes are looked at in one step.
+    let needs_escape = text.bytes().fold(false, |found, byte| {
+        found | (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+    });
+    if needs_escape {
+        return serde_json::to_writer(out, text);
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+    Ok(())
+}
+
 impl Wire for String {
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        write_text(self, out)
+    }
+
     fn read(raw: &RawValue) -> Result<Self, InvalidEvent> {
         text_of(raw).map(Cow::into_owned)
     }
@@ -50,6 +70,10 @@ impl Wire for String {
 macro_rules! wire_ids {
     ($($id:ident),*) => {$(
         impl Wire for $id {
+            fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+                write_text(self.as_str(), out)
+            }
+
             fn read(raw: &RawValue) -> Result<Self, InvalidEvent> {
                 text_of(raw).map(|text| Self::from(&*text))
             }

@@ -69,13 +69,29 @@ impl ThreadIntake {
             AgUiEvent::TextMessageChunk(chunk) => self.admit_chunk(chunk.into(), out),
             AgUiEvent::ToolCallChunk(chunk) => self.admit_chunk(chunk.into(), out),
             AgUiEvent::ReasoningMessageChunk(chunk) => self.admit_chunk(chunk.into(), out),
-            explicit if self.lanes.is_empty() => {
-                self.order.check(&explicit)?;
-                out.push(explicit);
-                Ok(())
+            explicit => {
+                if self.admit_plain(&explicit)? {
+                    out.push(explicit);
+                    return Ok(());
+                }
+                self.admit_among_lanes(explicit, out)
             }
-            explicit => self.admit_among_lanes(explicit, out),
         }
+    }
+
+    /// Takes the next event if the thread's log gets exactly that event for it, and returns whether it does.
+    ///
+    /// It does unless the event is a chunk or an item made of chunks is open; use [`ThreadIntake::admit`] then.
+    ///
+    /// # Errors
+    ///
+    /// The event is not allowed here; then the intake has not changed.
+    pub fn admit_plain(&mut self, event: &AgUiEvent) -> Result<bool, OrderError> {
+        if event.is_chunk() || !self.lanes.is_empty() {
+            return Ok(false);
+        }
+        self.order.check(event)?;
+        Ok(true)
     }
 
     /// Closes everything that is open, so that RUN_FINISHED is legal, and returns the events that do it.

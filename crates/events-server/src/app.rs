@@ -1,0 +1,178 @@
+//! What `events dev` and `events serve` put together.
+
+use std::{future::pending, io, net::SocketAddr, time::Duration};
+
+use axum::{Router, http::StatusCode, middleware, routing::get};
+use events_axum::{Problem, StreamState, hub_router};
+use events_router::EventRouter;
+use tokio::{net::TcpListener, task::JoinSet, time::MissedTickBehavior};
+
+use crate::{Failure, Settings, StopRequests, demo, local, page, serve};
+
+/// How a hub is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// For one person on one machine, without tokens.
+    Dev {
+        /// Whether recorded agent runs are played for the user `demo`.
+        plays_demo: bool,
+    },
+    /// For production.
+    Serve {
+        /// Whether tokens are waived.
+        is_insecure: bool,
+    },
+}
+
+impl Mode {
+    /// Checks that the settings are safe in this mode.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NoKey`] or [`Failure::NotLoopback`].
+    pub fn check(self, settings: &Settings) -> Result<(), Failure> {
+        let command = match self {
+            Self::Dev { .. } => "events dev",
+            Self::Serve { is_insecure: true } => "events serve --insecure",
+            Self::Serve { is_insecure: false } => return Err(Failure::NoKey),
+        };
+        let address = settings.listen;
+        if address.ip().to_canonical().is_loopback() {
+            Ok(())
+        } else {
+            Err(Failure::NotLoopback { address, command })
+        }
+    }
+}
+
+/// How often history is aged and idle users are forgotten.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Beyond the drain window, what is left of the connections is dropped after this long.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// A hub that has its address and does not serve yet.
+#[derive(Debug)]
+pub struct Hub {
+    listener: TcpListener,
+    address: SocketAddr,
+    state: StreamState,
+    app: Router,
+    plays_demo: bool,
+    drain_window: Duration,
+}
+
+impl Hub {
+    /// Takes the address. From here on clients can connect; they are answered by [`Hub::run`].
+    ///
+    /// # Errors
+    ///
+    /// The settings are not safe in this mode, or the address cannot be taken.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is kept.
+    pub async fn bind(mode: Mode, settings: &Settings) -> Result<Self, Failure> {
+        mode.check(settings)?;
+        let taken = async {
+            let listener = TcpListener::bind(settings.listen).await?;
+            let address = listener.local_addr()?;
+            Ok::<_, io::Error>((listener, address))
+        };
+        let (listener, address) = taken.await.map_err(|source| Failure::Listen {
+            address: settings.listen,
+            source,
+        })?;
+        let router = EventRouter::new(settings.router_config());
+        let state = StreamState::with_config(router, settings.stream_config());
+        tracing::info!(
+            %address,
+            log = %settings.log,
+            worst_case_bytes = settings.limits.worst_case_bytes(),
+            "bound; the worst case is the memory of the logs, connections come on top",
+        );
+        Ok(Self {
+            listener,
+            address,
+            app: app(state.clone()),
+            state,
+            plays_demo: mode == Mode::Dev { plays_demo: true },
+            drain_window: settings.drain_window,
+        })
+    }
+
+    /// Returns the address, with its real port.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until it is asked to stop and every connection is gone.
+    ///
+    /// `announce` is called once, when connections are being accepted. At the first request the listener is closed
+    /// and the streams end over the drain window; a second later what is left is dropped. The second request drops
+    /// everything at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the listener and all connections.
+    pub async fn run(self, stop_requests: StopRequests, announce: impl FnOnce(SocketAddr)) {
+        let mut background = JoinSet::new();
+        background.spawn(sweep(self.state.router().clone()));
+        announce(self.address);
+        if self.plays_demo {
+            background.spawn(demo::play(self.state.router().clone()));
+        }
+        let serving = serve::serve(
+            self.listener,
+            self.app,
+            serve::Ending {
+                begins: self.state.drain_on(stop_requests.clone().first()),
+                at_once: stop_requests.second(),
+                limit: self.drain_window + DRAIN_GRACE,
+            },
+        );
+        tokio::select! {
+            () = serving => {}
+            () = watch_over(&mut background) => {}
+        }
+        background.shutdown().await;
+    }
+}
+
+/// Everything that is served without tokens, behind the gate.
+pub(crate) fn app(state: StreamState) -> Router {
+    let not_found =
+        || async { Problem::new(StatusCode::NOT_FOUND, "nothing is served at this path") };
+    let not_allowed = || async {
+        let detail = "this path is not served for this method";
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+    };
+    hub_router(state)
+        .route("/", get(page::page))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn(local::gate))
+}
+
+async fn sweep(router: EventRouter) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        router.sweep();
+    }
+}
+
+/// Logs tasks that end although they should not; never completes.
+async fn watch_over(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a background task failed");
+        }
+    }
+    pending::<()>().await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! The command line.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{
+    ArgMatches, Args, FromArgMatches, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use crate::{
+    Failure,
+    config::{KEYS, nearest_key},
+};
+
+/// Keys that were given as flags, and their texts.
+type Flags = Vec<(&'static str, String)>;
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Print a text and leave: help or version.
+    Print(String),
+    /// A hub for one person on one machine.
+    Dev {
+        /// Whether recorded agent runs are played.
+        plays_demo: bool,
+        /// Settings given as flags.
+        flags: Flags,
+    },
+    /// A hub for production.
+    Serve {
+        /// The configuration file.
+        file: Option<PathBuf>,
+        /// Whether tokens are waived.
+        is_insecure: bool,
+        /// Settings given as flags.
+        flags: Flags,
+    },
+}
+
+/// Carries AI-agent events to people's screens over Server-Sent Events.
+///
+/// Without a command: the same as `events dev`.
+#[derive(Parser, Debug)]
+#[command(name = "events", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<CliCommand>,
+    #[command(flatten)]
+    dev: DevArgs,
+}
+
+#[derive(Subcommand, Debug)]
+enum CliCommand {
+    /// Serve one person on this machine: no tokens, the user is `?user=NAME`, everybody may publish.
+    Dev(DevArgs),
+    /// Serve in production. This version has no tokens yet: `--insecure` on a loopback address is required.
+    Serve(ServeArgs),
+}
+
+#[derive(Args, Debug)]
+struct DevArgs {
+    /// Do not play recorded agent runs for the user `demo`.
+    #[arg(long)]
+    no_demo: bool,
+    #[command(flatten)]
+    keys: KeyFlags,
+}
+
+#[derive(Args, Debug)]
+struct ServeArgs {
+    /// Read settings from this TOML file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Ask for no tokens; on a loopback address only.
+    #[arg(long)]
+    insecure: bool,
+    #[command(flatten)]
+    keys: KeyFlags,
+}
+
+/// One flag for each key of the table.
+#[derive(Debug)]
+struct KeyFlags(Flags);
+
+impl Args for KeyFlags {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        KEYS.iter().fold(command, |command, key| {
+            let help = format!(
+                "{} [default: {}] [env: {}]",
+                key.doc,
+                key.default_text(),
+                key.variable()
+            );
+            let flag = clap::Arg::new(key.name).long(key.name);
+            command.arg(
+                flag.value_name(key.field.value_name())
+                    .help(help)
+                    .help_heading("Settings"),
+            )
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for KeyFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = KEYS.iter().filter_map(|key| {
+            let text = matches.try_get_one::<String>(key.name).ok().flatten()?;
+            Some((key.name, text.clone()))
+        });
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Reads a command line; the first argument is the program's name.
+///
+/// # Errors
+///
+/// [`Failure::Usage`] with one sentence that says what is wrong.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                    Ok(Command::Print(error.render().to_string()))
+                }
+                _ => Err(Failure::Usage(in_one_line(&error))),
+            };
+        }
+    };
+    Ok(match cli.command {
+        None => dev(cli.dev),
+        Some(CliCommand::Dev(args)) => dev(args),
+        Some(CliCommand::Serve(args)) => Command::Serve {
+            file: args.config,
+            is_insecure: args.insecure,
+            flags: args.keys.0,
+        },
+    })
+}
+
+fn dev(args: DevArgs) -> Command {
+    Command::Dev {
+        plays_demo: !args.no_demo,
+        flags: args.keys.0,
+    }
+}
+
+/// Joins what clap says over several lines, without the usage that it repeats.
+fn in_one_line(error: &clap::Error) -> String {
+    let rendered = error.render().to_string();
+    let told: Vec<&str> = rendered
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    let mut line = told.join("; ");
+    if let Some(rest) = line.strip_prefix("error: ") {
+        line = rest.to_owned();
+    }
+    let has_tip = error.get(ContextKind::SuggestedArg).is_some();
+    if let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
+        && let Some(name) = flag.strip_prefix("--")
+        && name.contains('.')
+        && !has_tip
+    {
+        line.push_str(&format!(
+            "; the nearest known key is '--{}'",
+            nearest_key(name)
+        ));
+    }
+    line.push_str("; try 'events --help'");
+    line
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Command lines, good and bad.
+
+use super::*;
+
+fn of(line: &str) -> Result<Command, String> {
+    let words = std::iter::once("events").chain(line.split_whitespace());
+    parse(words.map(OsString::from)).map_err(|failure| failure.line())
+}
+
+#[test]
+fn the_program_alone_is_dev_with_a_demo() {
+    let dev = Command::Dev {
+        plays_demo: true,
+        flags: Vec::new(),
+    };
+    assert_eq!(of(""), Ok(dev.clone()));
+    assert_eq!(of("dev"), Ok(dev));
+    let quiet = Command::Dev {
+        plays_demo: false,
+        flags: vec![("listen", "127.0.0.1:0".to_owned())],
+    };
+    assert_eq!(of("dev --no-demo --listen 127.0.0.1:0"), Ok(quiet.clone()));
+    assert_eq!(of("--no-demo --listen=127.0.0.1:0"), Ok(quiet));
+}
+
+#[test]
+fn every_key_is_a_flag_of_both_commands() {
+    for key in &KEYS {
+        let Command::Serve { flags, .. } = of(&format!("serve --{} x", key.name)).unwrap() else {
+            panic!("not serve");
+        };
+        assert_eq!(flags, [(key.name, "x".to_owned())]);
+        assert!(of(&format!("dev --{} x", key.name)).is_ok());
+    }
+    let serve = Command::Serve {
+        file: Some("a.toml".into()),
+        is_insecure: true,
+        flags: Vec::new(),
+    };
+    assert_eq!(of("serve --config a.toml --insecure"), Ok(serve));
+}
+
+#[test]
+fn help_lists_the_keys_and_the_version_is_the_crates() {
+    let Command::Print(help) = of("serve --help").unwrap() else {
+        panic!("no help");
+    };
+    for key in &KEYS {
+        assert!(help.contains(&format!("--{} ", key.name)), "{help}");
+        assert!(help.contains(&key.variable()), "{help}");
+    }
+    assert_eq!(
+        of("--version"),
+        Ok(Command::Print(format!(
+            "events {}\n",
+            env!("CARGO_PKG_VERSION")
+        )))
+    );
+}
+
+#[test]
+fn a_wrong_line_is_told_in_one_line() {
+    for (line, part) in [
+        ("dev --lissten 127.0.0.1:0", "'--listen'"),
+        (
+            "serve --limits.conections_per_user 3",
+            "'--limits.connections_per_user'",
+        ),
+        ("dev --frob.qx 3", "the nearest known key is '--"),
+        ("top", "'top'"),
+        ("dev --listen", "--listen"),
+        ("dev --insecure", "--insecure"),
+    ] {
+        let error = of(line).unwrap_err();
+        assert!(error.starts_with("error: "), "{error}");
+        assert!(!error.contains('\n') && !error.contains("Usage"), "{error}");
+        assert!(error.contains(part), "{error}");
+        assert_eq!(error.matches("error: ").count(), 1, "{error}");
+    }
+}

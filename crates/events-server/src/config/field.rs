@@ -1,0 +1,175 @@
+//! Kinds of values: how each is read, shown and described.
+
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+
+use events_broadcast::CapPolicy;
+
+use super::Settings;
+use crate::log_spec::{LogSpec, LogSpecError};
+
+/// What a key sets: a place in the [`Settings`], and the range that is legal there.
+#[derive(Clone, Debug)]
+pub enum Field {
+    /// An address to listen on.
+    Address(fn(&mut Settings) -> &mut SocketAddr),
+    /// The log.
+    Log(fn(&mut Settings) -> &mut LogSpec),
+    /// What happens at the cap of connections.
+    CapPolicy(fn(&mut Settings) -> &mut CapPolicy),
+    /// A count of things.
+    Count(fn(&mut Settings) -> &mut usize, RangeInclusive<u64>),
+    /// A size, in bytes.
+    Bytes(fn(&mut Settings) -> &mut usize, RangeInclusive<u64>),
+    /// A length of time, in whole milliseconds; the range is in seconds.
+    Time(fn(&mut Settings) -> &mut Duration, RangeInclusive<u64>),
+}
+
+/// Why a text is no value of a field.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// Something else is expected.
+    Expected(String),
+    /// The log cannot be used.
+    Log(LogSpecError),
+}
+
+impl Field {
+    /// Reads a text and puts its value in place. On a refusal the settings are unchanged.
+    pub(super) fn set(&self, settings: &mut Settings, text: &str) -> Result<(), Refused> {
+        let expected = || Refused::Expected(self.expected());
+        match self {
+            Self::Address(place) => *place(settings) = read_address(text).ok_or_else(expected)?,
+            Self::Log(place) => *place(settings) = text.parse().map_err(Refused::Log)?,
+            Self::CapPolicy(place) => {
+                *place(settings) = match text {
+                    "refuse" => CapPolicy::Refuse,
+                    "replace" => CapPolicy::Replace,
+                    _ => return Err(expected()),
+                }
+            }
+            Self::Count(place, range) => {
+                let count = text.parse().ok().and_then(|count| within(count, range));
+                *place(settings) = count.ok_or_else(expected)?;
+            }
+            Self::Bytes(place, range) => {
+                let bytes = read_bytes(text).and_then(|bytes| within(bytes, range));
+                *place(settings) = bytes.ok_or_else(expected)?;
+            }
+            Self::Time(place, range) => {
+                let time = humantime::parse_duration(text).ok();
+                let legal = |time: &Duration| {
+                    let (least, most) = (*range.start(), *range.end());
+                    (Duration::from_secs(least)..=Duration::from_secs(most)).contains(time)
+                };
+                *place(settings) = time.filter(legal).ok_or_else(expected)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the value that is in place, in a form that is read back as the same.
+    #[must_use]
+    pub fn show(&self, settings: &mut Settings) -> String {
+        match self {
+            Self::Address(place) => place(settings).to_string(),
+            Self::Log(place) => place(settings).to_string(),
+            Self::CapPolicy(place) => match place(settings) {
+                CapPolicy::Refuse => "refuse".to_owned(),
+                CapPolicy::Replace => "replace".to_owned(),
+            },
+            Self::Count(place, _) => place(settings).to_string(),
+            Self::Bytes(place, _) => {
+                show_bytes(u64::try_from(*place(settings)).unwrap_or(u64::MAX))
+            }
+            Self::Time(place, _) => show_time(*place(settings)),
+        }
+    }
+
+    /// Says what is legal.
+    #[must_use]
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Address(_) => "an address and a port such as \"127.0.0.1:4000\"".to_owned(),
+            Self::Log(_) => "\"memory\"".to_owned(),
+            Self::CapPolicy(_) => "\"refuse\" or \"replace\"".to_owned(),
+            Self::Count(_, range) => {
+                format!("a whole number from {} to {}", range.start(), range.end())
+            }
+            Self::Bytes(_, range) => format!(
+                "a size such as \"4MiB\" or a number of bytes, from {} to {}",
+                show_bytes(*range.start()),
+                show_bytes(*range.end())
+            ),
+            Self::Time(_, range) => format!(
+                "a duration with its unit such as \"10s\" or \"15min\", from {} to {}",
+                show_time(Duration::from_secs(*range.start())),
+                show_time(Duration::from_secs(*range.end()))
+            ),
+        }
+    }
+
+    /// Names the kind of value in a line of help.
+    pub(crate) const fn value_name(&self) -> &'static str {
+        match self {
+            Self::Address(_) => "ADDRESS",
+            Self::Log(_) => "SPEC",
+            Self::CapPolicy(_) => "POLICY",
+            Self::Count(..) => "COUNT",
+            Self::Bytes(..) => "SIZE",
+            Self::Time(..) => "DURATION",
+        }
+    }
+}
+
+fn within(number: u64, range: &RangeInclusive<u64>) -> Option<usize> {
+    if range.contains(&number) {
+        usize::try_from(number).ok()
+    } else {
+        None
+    }
+}
+
+/// Reads `ADDRESS:PORT`; `localhost` stands for 127.0.0.1, so that nothing depends on a name server.
+fn read_address(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}").parse().ok(),
+        None => text.parse().ok(),
+    }
+}
+
+const UNITS: [(&str, u64); 9] = [
+    ("", 1),
+    ("B", 1),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
+/// Reads a whole number with or without a unit; the case of the unit does not matter.
+fn read_bytes(text: &str) -> Option<u64> {
+    let n_digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(n_digits);
+    let unit = unit.trim_start();
+    let (_, factor) = UNITS
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+/// Shows bytes in the largest binary unit that leaves no rest.
+fn show_bytes(bytes: u64) -> String {
+    let (name, factor) = UNITS[5..]
+        .iter()
+        .rev()
+        .find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor))
+        .unwrap_or(&UNITS[0]);
+    format!("{}{name}", bytes / factor)
+}
+
+fn show_time(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
+}

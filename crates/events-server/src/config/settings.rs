@@ -1,0 +1,106 @@
+//! The effective settings.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use events_axum::StreamConfig;
+use events_broadcast::Limits;
+use events_router::RouterConfig;
+
+use super::{ConfigError, Key, Sources, field::Refused, sources::Entry};
+use crate::log_spec::LogSpec;
+
+/// Everything that can be set; see [`KEYS`](super::KEYS).
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to accept connections.
+    pub listen: SocketAddr,
+    /// What keeps the events.
+    pub log: LogSpec,
+    /// Bounds of the logs and connections.
+    pub limits: Limits,
+    /// The time over which streams end before the process does.
+    pub drain_window: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4_000)),
+            log: LogSpec::default(),
+            limits: Limits::default(),
+            drain_window: StreamConfig::default().drain_window,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads all sources: a flag goes before a variable, that before the file, and that before the default.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, also where another source goes before it.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let mut settings = Self::default();
+        for entry in sources.entries()? {
+            settings.apply(entry)?;
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn apply(&mut self, entry: Entry) -> Result<(), ConfigError> {
+        let Entry {
+            key: name,
+            text,
+            origin,
+        } = entry;
+        let Some(key) = Key::find(&name) else {
+            let nearest = super::nearest_key(&name);
+            return Err(ConfigError::UnknownKey {
+                key: name,
+                origin,
+                nearest,
+            });
+        };
+        key.field.set(self, &text).map_err(|refused| match refused {
+            Refused::Expected(expected) => ConfigError::BadValue {
+                key: key.name,
+                value: text,
+                origin,
+                expected,
+            },
+            Refused::Log(error) => error.into(),
+        })
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.limits.event_bytes > self.limits.total_bytes {
+            return Err(ConfigError::Contradiction(
+                "history.total_bytes is less than limits.event_bytes: one event would not fit; raise it"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns the settings of the router.
+    #[must_use]
+    pub fn router_config(&self) -> RouterConfig {
+        RouterConfig {
+            limits: self.limits.clone(),
+            ..RouterConfig::default()
+        }
+    }
+
+    /// Returns the settings of the streams.
+    #[must_use]
+    pub fn stream_config(&self) -> StreamConfig {
+        StreamConfig {
+            drain_window: self.drain_window,
+            ..StreamConfig::default()
+        }
+    }
+}

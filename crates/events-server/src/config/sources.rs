@@ -1,0 +1,77 @@
+//! What was written where, before it is understood.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use super::{ConfigError, Origin, file, keys::VARIABLE_PREFIX};
+
+/// One value as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The key in the spelling of the file.
+    pub(super) key: String,
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}
+
+/// Where settings are read from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The configuration file.
+    pub file: Option<PathBuf>,
+    /// The environment, of which the variables that begin with `EVENTS_` are read.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Flags: a key and its text.
+    pub flags: Vec<(&'static str, String)>,
+}
+
+/// Variables of the test harness, which are not settings.
+const NOT_SETTINGS: [&str; 4] = [
+    "EVENTS_REQUIRE_ALL",
+    "EVENTS_CLIENTS",
+    "EVENTS_CHROMIUM",
+    "EVENTS_BIN",
+];
+
+impl Sources {
+    /// Lists what was written, what counts more after what counts less.
+    pub(super) fn entries(&self) -> Result<Vec<Entry>, ConfigError> {
+        let mut entries = match &self.file {
+            Some(path) => file::entries(path)?,
+            None => Vec::new(),
+        };
+        let mut variables: Vec<Entry> = self.environment.iter().filter_map(of_variable).collect();
+        variables.sort_by(|a, b| a.key.cmp(&b.key));
+        entries.extend(variables);
+        entries.extend(self.flags.iter().map(|(key, text)| Entry {
+            key: (*key).to_owned(),
+            text: text.clone(),
+            origin: Origin::Flag(format!("--{key}")),
+        }));
+        Ok(entries)
+    }
+}
+
+fn of_variable((name, value): &(OsString, OsString)) -> Option<Entry> {
+    let name = name.to_string_lossy();
+    let rest = name.strip_prefix(VARIABLE_PREFIX)?;
+    if NOT_SETTINGS.contains(&&*name) || is_of_orchestrator(rest) {
+        return None;
+    }
+    Some(Entry {
+        key: rest.replace("__", ".").to_lowercase(),
+        // A value that is not UTF-8 is refused with the rest of what is not legal.
+        text: value.to_string_lossy().into_owned(),
+        origin: Origin::Variable(name.into_owned()),
+    })
+}
+
+/// Whether Kubernetes sets this variable by itself, as it does in every pod beside a service named `events`:
+/// `EVENTS_SERVICE_HOST`, `EVENTS_SERVICE_PORT_HTTP`, `EVENTS_PORT`, `EVENTS_PORT_4000_TCP_ADDR`.
+fn is_of_orchestrator(rest: &str) -> bool {
+    rest == "SERVICE_HOST"
+        || rest == "PORT"
+        || rest.starts_with("SERVICE_PORT")
+        || rest
+            .strip_prefix("PORT_")
+            .is_some_and(|port| port.starts_with(|c: char| c.is_ascii_digit()))
+}

@@ -1,0 +1,60 @@
+//! Who asks, where nobody has to prove it.
+
+use axum::http::{HeaderMap, StatusCode};
+use events_axum::Problem;
+use events_core::UserId;
+use percent_encoding::percent_decode_str;
+
+/// The longest name of a user, in bytes.
+const MAX_NAME: usize = 256;
+
+/// The header that names the user. A browser's EventSource cannot send one, so the query comes first.
+const HEADER: &str = "x-events-user";
+
+/// Finds the user in the query, else in the header. An empty name is none.
+pub(super) fn user_of(query: Option<&str>, headers: &HeaderMap) -> Result<Option<UserId>, Problem> {
+    let in_query = query
+        .unwrap_or_default()
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(name, _)| *name == "user")
+        .map(|(_, value)| {
+            let spaced = value.replace('+', " ");
+            let decoded = percent_decode_str(&spaced).decode_utf8();
+            decoded.map(|name| name.into_owned())
+        });
+    let in_header = || {
+        let value = headers.get(HEADER)?;
+        Some(std::str::from_utf8(value.as_bytes()).map(str::to_owned))
+    };
+    let Some(name) = in_query.or_else(in_header) else {
+        return Ok(None);
+    };
+    let name = name.map_err(|_not_utf8| bad_name("is not UTF-8"))?;
+    if name.len() > MAX_NAME {
+        return Err(bad_name("is longer than 256 bytes"));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(bad_name("has a control character"));
+    }
+    Ok((!name.is_empty()).then(|| UserId::from(name)))
+}
+
+fn bad_name(why: &str) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        format!("the name of the user {why}"),
+    )
+}
+
+/// Whether a path shows something of a user that the path itself does not name.
+pub(super) fn needs_user(path: &str) -> bool {
+    let is_below = |folder: &str| {
+        path.strip_prefix(folder)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    !(path == "/"
+        || ["/health", "/metrics", "/connections", "/publish"]
+            .into_iter()
+            .any(is_below))
+}

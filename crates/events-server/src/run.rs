@@ -1,0 +1,95 @@
+//! From the command line to an exit code.
+
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal as _, Write as _},
+    net::SocketAddr,
+    process::ExitCode,
+};
+
+use tokio::task::JoinSet;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    Failure, Hub, Mode, Settings, Sources,
+    cli::{self, Command},
+    stop,
+};
+
+/// Runs the program. The exit code is 0 when it is done (also when a second signal ended it), 1 when it failed, and 2
+/// when the command line or the configuration is wrong.
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> ExitCode {
+    match try_run(arguments, environment.into_iter().collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell if standard error is closed.
+            let _closed = writeln!(io::stderr(), "{}", failure.line());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn try_run(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: Vec<(OsString, OsString)>,
+) -> Result<(), Failure> {
+    let (mode, file, flags) = match cli::parse(arguments)? {
+        Command::Print(text) => {
+            let _closed = write!(io::stdout(), "{text}");
+            return Ok(());
+        }
+        Command::Dev { plays_demo, flags } => (Mode::Dev { plays_demo }, None, flags),
+        Command::Serve {
+            file,
+            is_insecure,
+            flags,
+        } => (Mode::Serve { is_insecure }, file, flags),
+    };
+    let settings = Settings::load(&Sources {
+        file,
+        environment,
+        flags,
+    })?;
+    mode.check(&settings)?;
+    start_logs()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::Start)?;
+    runtime.block_on(async {
+        let mut tasks = JoinSet::new();
+        let stop_requests = stop::on_signals(&mut tasks).map_err(Failure::Start)?;
+        let hub = Hub::bind(mode, &settings).await?;
+        hub.run(stop_requests, announce).await;
+        tasks.shutdown().await;
+        Ok(())
+    })
+}
+
+/// Prints the ready line, which programs wait for.
+fn announce(address: SocketAddr) {
+    let mut output = io::stdout().lock();
+    let written = writeln!(output, "listening on http://{address}").and_then(|()| output.flush());
+    if let Err(error) = written {
+        tracing::warn!(%error, "standard output takes no ready line");
+    }
+}
+
+/// Sends the logs to standard error, filtered by `RUST_LOG`.
+fn start_logs() -> Result<(), Failure> {
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(text) if !text.trim().is_empty() => {
+            EnvFilter::try_new(text).map_err(|error| Failure::LogFilter(error.into()))?
+        }
+        _ => EnvFilter::new("info"),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .try_init()
+        .map_err(Failure::LogFilter)
+}
