@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use events_broadcast::Limits;
-use events_client::{Client, EventStream, Item, Publish, PublishKind, StreamKind, Subscribe};
+use events_client::{
+    Cause, Client, Error, EventStream, Item, Publish, PublishKind, Receipt, StreamKind, Subscribe,
+};
 use events_tests::client_log::{ClientLog, Published, published, seq_of};
 use events_tests::deadline::{PATIENCE, within};
 use events_tests::fault_proxy::{FaultProxy, Faults, ProxyHandle};
@@ -191,7 +193,7 @@ async fn a_refused_line_is_named_with_its_rule() {
     lines.remove(1);
     let request = Publish::to(PublishKind::AgUi, "ada");
     let error = client.publish(&request, &lines).await.unwrap_err();
-    let events_client::Error::Refused {
+    let Error::Refused {
         line,
         problem,
         published,
@@ -241,4 +243,36 @@ async fn live_lines_have_receipts_while_the_request_goes_on() {
         .await
         .unwrap();
     assert!(end.is_none(), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_drain_is_no_receipt_of_a_line_that_was_never_sent() {
+    let mut hub = Hub::plain().await.unwrap();
+    let client = client(&format!("http://{}", hub.address()));
+    let mut publisher = client
+        .publish_live(&Publish::to(PublishKind::AgUi, "ada"))
+        .unwrap();
+    publisher.send(&sample::run("t", "r", 0)[0]).await.unwrap();
+    let mut receipts = Vec::new();
+    for round in 0..3 {
+        let next = async { Ok(publisher.next().await) };
+        receipts.push(within("a receipt", PATIENCE, next).await.unwrap());
+        if round == 0 {
+            hub.signal();
+        }
+    }
+    assert!(
+        matches!(
+            &receipts[..],
+            [
+                Some(Ok(Receipt {
+                    line: 1,
+                    result: Ok(_)
+                })),
+                Some(Err(Error::Live(Cause::Status { status: 503, .. }))),
+                None
+            ]
+        ),
+        "{receipts:?}"
+    );
 }

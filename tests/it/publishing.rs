@@ -58,7 +58,7 @@ fn refusals() -> Vec<Refused> {
             line: Some(2),
             ..refused(NDJSON, format!("{STARTED}\n{large}"), 413)
         },
-        refused(NDJSON, format!("{STARTED}\n").repeat(120_000), 413),
+        refused(NDJSON, format!("{STARTED}\n").repeat(300_000), 413),
         Refused {
             path: Some("$.stepName"),
             ..refused(JSON, nameless, 422)

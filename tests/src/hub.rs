@@ -251,6 +251,15 @@ impl Hub {
         .await
     }
 
+    /// Drops the server in the middle of whatever it does.
+    ///
+    /// # Cancel safety
+    ///
+    /// The server ends all the same.
+    pub async fn abort(mut self) {
+        self.server.shutdown().await;
+    }
+
     /// Gives the signal and waits until the server has ended.
     ///
     /// # Errors

@@ -16,7 +16,8 @@
 //! Serve it with `axum::serve(listener, app).with_graceful_shutdown(state.drain_on(signal))`: at the signal every
 //! open stream ends within [`StreamConfig::drain_window`], so that the server can stop although streams never end by
 //! themselves. A client that does not read cannot be told: its connection stays until TCP gives it up, so put an
-//! outer deadline, window plus a second, around the server.
+//! outer deadline, window plus a second, around the server, and then let the process end: such a connection is a task
+//! of axum's, which dropping the server does not end and dropping its runtime does.
 //!
 //! # What this crate does not do
 //!

@@ -141,7 +141,7 @@ pub enum Error {
     /// An event has no JSON form.
     #[error("event cannot be encoded")]
     Encode(#[source] serde_json::Error),
-    /// A live publish was cut off; the outcome of the lines without a receipt is unknown.
+    /// A live publish was cut off, or ended by the hub; the outcome of the lines without a receipt is unknown.
     #[error("live publish failed")]
     Live(#[source] Cause),
     /// A line was sent after the end of a live publish.

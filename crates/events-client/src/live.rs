@@ -47,6 +47,8 @@ pub struct Receipt {
 /// A receipt as it is on the wire.
 #[derive(Deserialize)]
 struct WireReceipt {
+    /// The line by the hub's count, which has keep-alives in it; 0 when the hub ends the request.
+    line: Option<u64>,
     #[serde(default)]
     ids: Vec<String>,
     error: Option<Box<Problem>>,
@@ -177,6 +179,15 @@ impl LivePublisher {
             return Poll::Ready(None);
         }
         let item = match ready!(self.poll_wire(context)) {
+            Some(Ok(WireReceipt {
+                line: Some(0),
+                error,
+                ..
+            })) => {
+                let problem = error.unwrap_or_default();
+                let status = problem.status.unwrap_or(503);
+                Some(Err(Error::Live(Cause::Status { status, problem })))
+            }
             Some(Ok(receipt)) => {
                 self.n_receipts += 1;
                 return Poll::Ready(Some(Ok(Receipt {
