@@ -1,6 +1,8 @@
 //! The integration tests, in one binary.
 
 #[cfg(test)]
+mod binary;
+#[cfg(test)]
 mod caps;
 #[cfg(test)]
 mod client;
