@@ -103,14 +103,17 @@ a2a_struct! {
     }
 }
 
-/// In 0.3 a task has to name its conversation.
+/// In 0.3 a task has to name its conversation; an empty name stands for none.
 fn require_context(
-    task: Task,
+    mut task: Task,
     _members: &Members<'_>,
     version: A2AVersion,
 ) -> Result<Task, InvalidEvent> {
-    if version == A2AVersion::V0_3 && task.context_id.is_none() {
-        return Err(InvalidEvent::new("required, but missing").in_member("contextId"));
+    if version == A2AVersion::V0_3 {
+        if task.context_id.is_none() {
+            return Err(InvalidEvent::new("required, but missing").in_member("contextId"));
+        }
+        task.context_id = task.context_id.filter(|id| !id.as_str().is_empty());
     }
     Ok(task)
 }

@@ -1,7 +1,7 @@
 //! What messages and artifacts are made of.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::{
     A2AVersion, base64,
@@ -143,8 +143,10 @@ impl Part {
                     .map_err(|error| error.in_member("file"))?
             }
             "data" => {
-                let data: OpenObject = codec::read_member(members, "data", VERSION)?;
-                return unwrapped(&data, metadata);
+                return codec::find(members, "data", VERSION)
+                    .ok_or_else(|| InvalidEvent::new("required, but missing"))
+                    .and_then(|raw| read_data(raw, metadata))
+                    .map_err(|error| error.in_member("data"));
             }
             other => {
                 return Err(InvalidEvent::new(format!(
@@ -210,40 +212,46 @@ impl Part {
     }
 }
 
-/// Takes data out of the object that 0.3 needs around it, if there is one.
-fn unwrapped(data: &OpenObject, metadata: Option<OpenObject>) -> Result<Part, InvalidEvent> {
-    let mut part = Part::data(data.clone());
-    part.metadata = metadata;
-    let Some(flags) = &part.metadata else {
-        return Ok(part);
+/// Reads data of 0.3, and takes it out of the object that may be around it.
+fn read_data(raw: &RawValue, metadata: Option<OpenObject>) -> Result<Part, InvalidEvent> {
+    let Some(flags) = &metadata else {
+        return <OpenObject as Wire>::read(raw).map(Part::data);
     };
-    let texts = (
-        codec::parsed(flags.as_str())?,
-        codec::parsed(data.as_str())?,
-    );
-    let (flags, data) = (Members::of(texts.0)?, Members::of(texts.1)?);
-    let value = match (flags.get(WRAPPED), data.get("value")) {
-        (Some(flag), Some(value)) if flag.get() == "true" => value,
-        _ => return Ok(part),
-    };
-    if data.iter().count() != 1 || value.get().starts_with('{') {
-        return Ok(part);
-    }
-    let content = AnyJson::read(value)?;
-    let mut rest = String::from("{");
-    for (name, flag) in flags.iter().filter(|(name, _)| *name != WRAPPED) {
-        if rest.len() > 1 {
-            rest.push(',');
+    let flags = Members::of(codec::parsed(flags.as_str())?)?;
+    let is_flagged = flags.get(WRAPPED).is_some_and(|flag| flag.get() == "true");
+    match wrapped_value(raw)?.filter(|_| is_flagged) {
+        Some(value) => {
+            let mut part = Part::data(AnyJson::read(value)?);
+            part.metadata = without_flag(&flags)?;
+            Ok(part)
         }
-        rest.push_str(AnyJson::from(serde_json::Value::from(name)).as_str());
-        rest.push(':');
-        rest.push_str(flag.get());
+        None => {
+            let mut part = Part::data(<OpenObject as Wire>::read(raw)?);
+            part.metadata = metadata;
+            Ok(part)
+        }
     }
-    rest.push('}');
-    let metadata = (rest != "{}").then(|| <OpenObject as Wire>::read(codec::parsed(&rest)?));
-    part.metadata = metadata.transpose()?;
-    part.content = PartContent::Data(content);
-    Ok(part)
+}
+
+/// Finds what an object of one member has, if that is no object itself and so had to be wrapped.
+fn wrapped_value(raw: &RawValue) -> Result<Option<&RawValue>, InvalidEvent> {
+    let members = Members::of(raw)?;
+    let is_alone = members.iter().count() == 1;
+    let value = members.get("value").filter(|_| is_alone);
+    Ok(value.filter(|value| !value.get().starts_with('{')))
+}
+
+fn without_flag(flags: &Members<'_>) -> Result<Option<OpenObject>, InvalidEvent> {
+    let rest: Vec<String> = flags
+        .iter()
+        .filter(|(name, _)| *name != WRAPPED)
+        .map(|(name, flag)| format!("{}:{}", Value::from(name), flag.get()))
+        .collect();
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let json = format!("{{{}}}", rest.join(","));
+    <OpenObject as Wire>::read(codec::parsed(&json)?).map(Some)
 }
 
 /// A file as 0.3 has it.

@@ -140,7 +140,9 @@ fn deep_nesting_is_refused_only_where_it_would_be_kept() {
         )
     };
     let deepest = event(&task(118));
-    value(&written_as(&deepest, A2AVersion::V0_3));
+    let old = written_as(&deepest, A2AVersion::V0_3);
+    assert_eq!(event_as(&old, A2AVersion::V0_3), deepest);
+    value(&old);
     value(&serde_json::to_string(&ContextEvent::from(deepest)).unwrap());
     let path = "$.task.status.message.parts[0].data";
     check_refused(&task(119), A2AVersion::V1_0, path, "deep");
