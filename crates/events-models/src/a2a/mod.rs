@@ -39,5 +39,7 @@ pub use timestamp::Timestamp;
 pub use update::{TaskArtifactUpdateEvent, TaskStatusUpdateEvent};
 pub use version::A2AVersion;
 
+pub use crate::wire::{AnyJson, OpenObject};
+
 #[cfg(test)]
 mod tests;

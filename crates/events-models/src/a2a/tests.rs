@@ -10,8 +10,7 @@ use std::{fs, path::PathBuf};
 
 use serde_json::Value;
 
-use super::{A2AEvent, A2AVersion};
-use crate::agui::AnyJson;
+use super::{A2AEvent, A2AVersion, AnyJson};
 
 fn fixture(name: &str) -> String {
     let folder = PathBuf::from(concat!(
