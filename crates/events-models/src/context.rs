@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
 use crate::{
-    AgUiEvent, InvalidEvent, SystemEvent, SystemEventBuilder,
+    A2AEvent, AgUiEvent, InvalidEvent, SystemEvent, SystemEventBuilder,
     agui::unknown_tag,
     system::ContextSummary,
     wire::{self, Members, Wire, wire_struct},
@@ -32,6 +32,8 @@ pub enum ContextEvent {
         /// The event.
         event: AgUiEvent,
     },
+    /// An A2A stream object, which names its conversation itself.
+    A2A(A2AEvent),
     /// A system event.
     System(SystemEvent),
 }
@@ -60,6 +62,7 @@ impl ContextEvent {
     pub const fn protocol(&self) -> &'static str {
         match self {
             Self::AgUi(_) | Self::AgUiIn { .. } => "agui",
+            Self::A2A(_) => "a2a",
             Self::System(_) => "system",
         }
     }
@@ -69,7 +72,7 @@ impl ContextEvent {
     pub const fn thread(&self) -> Option<&ThreadId> {
         match self {
             Self::AgUiIn { thread, .. } => Some(thread),
-            Self::AgUi(_) | Self::System(_) => None,
+            Self::AgUi(_) | Self::A2A(_) | Self::System(_) => None,
         }
     }
 
@@ -78,6 +81,7 @@ impl ContextEvent {
     pub const fn event_type(&self) -> &'static str {
         match self {
             Self::AgUi(event) | Self::AgUiIn { event, .. } => event.event_type().as_str(),
+            Self::A2A(event) => event.event_type().as_str(),
             Self::System(event) => event.event_type().as_str(),
         }
     }
@@ -87,6 +91,7 @@ impl ContextEvent {
     pub const fn timestamp(&self) -> Option<i64> {
         match self {
             Self::AgUi(event) | Self::AgUiIn { event, .. } => event.timestamp(),
+            Self::A2A(event) => event.timestamp(),
             Self::System(event) => Some(event.timestamp()),
         }
     }
@@ -95,6 +100,12 @@ impl ContextEvent {
 impl From<AgUiEvent> for ContextEvent {
     fn from(event: AgUiEvent) -> Self {
         Self::AgUi(event)
+    }
+}
+
+impl From<A2AEvent> for ContextEvent {
+    fn from(event: A2AEvent) -> Self {
+        Self::A2A(event)
     }
 }
 
@@ -115,8 +126,9 @@ impl Wire for ContextEvent {
                     None => Self::AgUi(event),
                 })
             }
+            "a2a" => members.read("event").map(Self::A2A),
             "system" => members.read("event").map(Self::System),
-            other => Err(unknown_tag("protocol", other, &["agui", "system"])),
+            other => Err(unknown_tag("protocol", other, &["agui", "a2a", "system"])),
         }
     }
 }
@@ -132,6 +144,7 @@ impl Serialize for ContextEvent {
             Self::AgUi(event) | Self::AgUiIn { event, .. } => {
                 map.serialize_entry("event", event)?;
             }
+            Self::A2A(event) => map.serialize_entry("event", event)?,
             Self::System(event) => map.serialize_entry("event", event)?,
         }
         map.end()
@@ -157,6 +170,12 @@ impl ContextEventBuilder {
             thread: thread.into(),
             event,
         }
+    }
+
+    /// Wraps an A2A stream object.
+    #[must_use]
+    pub const fn a2a(event: A2AEvent) -> ContextEvent {
+        ContextEvent::A2A(event)
     }
 
     /// Wraps a system event.

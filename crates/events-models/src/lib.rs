@@ -1,5 +1,5 @@
-//! The events that go over the wire: AG-UI 1.0, system, context, analytics and command-line events, how they
-//! are read strictly and written legally, and in which order AG-UI allows them.
+//! The events that go over the wire: AG-UI 1.0, A2A 1.0 and 0.3, system, context, analytics and command-line
+//! events, how they are read strictly and written legally, and in which order the protocols allow them.
 //!
 //! ```
 //! use events_models::{
@@ -21,11 +21,30 @@
 //! # Ok::<(), events_models::agui::order::OrderError>(())
 //! ```
 //!
+//! A2A has one model and a form in each version:
+//!
+//! ```
+//! use events_models::{A2AEvent, A2AEventBuilder, TaskState, a2a::{A2AVersion, order::TaskOrder}};
+//!
+//! let mut task = TaskOrder::default();
+//! let submitted = A2AEventBuilder::task_submitted("t".into(), "c".into(), "cook", Some("Soup?".into()));
+//! task.check(&submitted)?;
+//! let done = A2AEventBuilder::task_status_update("t".into(), "c".into(), TaskState::Completed, None);
+//! task.check(&done)?;
+//! assert!(task.check(&done).is_err(), "nothing follows a terminal state");
+//!
+//! let mut json = Vec::new();
+//! done.write_json_v0_3(&mut json).expect("every event has a JSON form");
+//! assert_eq!(A2AEvent::from_json_as(&json, A2AVersion::V0_3).as_ref(), Ok(&done));
+//! # Ok::<(), events_models::a2a::order::OrderError>(())
+//! ```
+//!
 //! # What this crate does not do
 //!
 //! It knows no transport, no user, no connection and no runtime; it gives no ids to events and stores none.
 //! It does not apply patches or fold events into state. It speaks AG-UI 1.0 only: what left the protocol in
-//! 1.0 is refused with the name of its replacement.
+//! 1.0 is refused with the name of its replacement. Of A2A it speaks the stream objects, neither the envelopes
+//! nor the REST form of 0.3.
 //!
 //! # Invariants
 //!
@@ -34,10 +53,15 @@
 //! 2. What is written is one line: it has no line feed and no carriage return.
 //! 3. An absent member is left out, never written as `null`; `null` is written only where it is a value.
 //! 4. No input makes a reader panic, and none needs more stack than any other.
-//! 5. [`agui::order::ThreadOrder`] and [`agui::intake::ThreadIntake`] are unchanged by what they refuse.
+//! 5. [`agui::order::ThreadOrder`], [`agui::intake::ThreadIntake`] and [`a2a::order::TaskOrder`] are unchanged by
+//!    what they refuse.
 //! 6. What [`agui::intake::ThreadIntake`] emits has no chunks and is accepted by a fresh
 //!    [`agui::order::ThreadOrder`].
+//! 7. A2A is read more leniently than it is written: invariant 1 holds for what is written as it should be, and the
+//!    rest is written as it should have been. What was read as 0.3 may be legal there only; then
+//!    [`A2AEvent::validate`] says so.
 
+pub mod a2a;
 pub mod agui;
 mod analytics;
 mod cli;
@@ -46,6 +70,7 @@ mod invalid;
 mod system;
 mod wire;
 
+pub use a2a::{A2AEvent, A2AEventBuilder, A2AEventType, TaskState};
 pub use agui::{
     AgUiEvent, AgUiEventBuilder, AgUiEventType, JsonPatchOperation, Message, MessageRole,
     RunAgentInput,

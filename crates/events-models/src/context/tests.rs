@@ -62,7 +62,7 @@ fn a_refusal_names_the_place_within_the_envelope() {
         (r#"{"event":{}}"#, "$.protocol: required, but missing"),
         (
             r#"{"protocol":"smtp","event":{}}"#,
-            "$.protocol: unknown protocol `smtp`: expected agui, system",
+            "$.protocol: unknown protocol `smtp`: expected agui, a2a, system",
         ),
         (
             r#"{"protocol":"agui","event":{"type":"RUN_ERROR"}}"#,
@@ -80,4 +80,24 @@ fn a_refusal_names_the_place_within_the_envelope() {
             text
         );
     }
+}
+
+#[test]
+fn an_a2a_event_is_in_the_form_of_1_0_and_names_no_thread() {
+    let task = json!({"task": {"id": "t", "contextId": "c", "status": {
+        "state": "TASK_STATE_WORKING", "timestamp": "1970-01-01T00:00:00.005Z",
+    }}});
+    let event: A2AEvent = serde_json::from_value(task.clone()).unwrap();
+    let enveloped = ContextEventBuilder::a2a(event);
+    check(&enveloped, &json!({"protocol": "a2a", "event": task}));
+    assert_eq!(
+        (enveloped.protocol(), enveloped.event_type()),
+        ("a2a", "task")
+    );
+    assert_eq!((enveloped.timestamp(), enveloped.thread()), (Some(5), None));
+    let error = ContextEvent::from_json(br#"{"protocol":"a2a","event":{"task":{"id":"t"}}}"#);
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "$.event.task.status: required, but missing"
+    );
 }
