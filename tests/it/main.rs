@@ -1,6 +1,8 @@
 //! The integration tests, in one binary.
 
 #[cfg(test)]
+mod a2a;
+#[cfg(test)]
 mod binary;
 #[cfg(test)]
 mod caps;

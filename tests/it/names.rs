@@ -20,12 +20,13 @@ use events_core::{
     SSE_BUFFER, TaskId, UserId,
 };
 use events_models::{
-    AgUiEvent, AgUiEventBuilder, AnalyticsEvent, AnalyticsEventBuilder, CliOutputEvent,
-    ContextEvent, ContextSummary, JsonPatchOperation, SystemEvent, SystemEventBuilder,
+    A2AEvent, A2AEventBuilder, AgUiEvent, AgUiEventBuilder, AnalyticsEvent, AnalyticsEventBuilder,
+    CliOutputEvent, ContextEvent, ContextSummary, JsonPatchOperation, SystemEvent,
+    SystemEventBuilder, TaskState,
 };
 use events_router::{
-    AGUI_BROADCASTER, ANALYTICS_BROADCASTER, AgUiBroadcaster, AnalyticsBroadcaster,
-    CONTEXT_BROADCASTER, ContextBroadcaster, EventRouter,
+    A2A_BROADCASTER, A2ABroadcaster, AGUI_BROADCASTER, ANALYTICS_BROADCASTER, AgUiBroadcaster,
+    AnalyticsBroadcaster, CONTEXT_BROADCASTER, ContextBroadcaster, EventRouter,
 };
 use events_sse::{HEARTBEAT_INTERVAL, HEARTBEAT_JSON, ToSse};
 use tokio::sync::mpsc;
@@ -38,6 +39,15 @@ static OWN: LazyLock<GenericBroadcaster<SystemEvent>> = LazyLock::new(GenericBro
 
 fn run_started(thread: &str) -> AgUiEvent {
     AgUiEventBuilder::run_started(ContextId::new(thread), TaskId::new("task"), None)
+}
+
+fn task_update() -> A2AEvent {
+    A2AEventBuilder::task_status_update(
+        TaskId::new("task"),
+        ContextId::new("context"),
+        TaskState::Working,
+        Some("under way".to_owned()),
+    )
 }
 
 #[test]
@@ -127,6 +137,10 @@ async fn the_global_router_fans_out_to_the_singletons() {
     let (agui, mut agui_events) = mpsc::channel(SSE_BUFFER);
     let (contexts, mut context_events) = mpsc::channel(SSE_BUFFER);
     let (analytics, mut analytics_events) = mpsc::channel(SSE_BUFFER);
+    let (a2a, mut a2a_events) = mpsc::channel(SSE_BUFFER);
+    A2A_BROADCASTER
+        .register(&user, &ConnectionId::new("t"), a2a)
+        .await;
     AGUI_BROADCASTER
         .register(&user, &ConnectionId::new("a"), agui)
         .await;
@@ -152,6 +166,11 @@ async fn the_global_router_fans_out_to_the_singletons() {
         .await
         .unwrap();
     assert_eq!(routed.analytics, 1);
+    let routed = EventRouter::global()
+        .route_a2a(&user, task_update())
+        .await
+        .unwrap();
+    assert_eq!((routed.a2a, routed.contexts), (1, 1));
 
     let text = |event: Option<Result<axum::response::sse::Event, _>>| {
         let event: Result<_, std::convert::Infallible> = event.expect("delivered");
@@ -164,6 +183,8 @@ async fn the_global_router_fans_out_to_the_singletons() {
         "{enveloped}"
     );
     assert!(text(context_events.recv().await).contains("HEARTBEAT"));
+    assert!(text(context_events.recv().await).contains("a2a"));
+    assert!(text(a2a_events.recv().await).contains("TASK_STATE_WORKING"));
     assert!(text(analytics_events.recv().await).contains("HEARTBEAT"));
     EventRouter::install_global(EventRouter::default()).expect_err("it is in use");
 }
@@ -174,6 +195,8 @@ async fn an_isolated_router_shares_nothing_with_the_global_one() {
     let router = EventRouter::default();
     let agui: &AgUiBroadcaster = router.agui();
     let contexts: &ContextBroadcaster = router.contexts();
+    let a2a: &A2ABroadcaster = router.a2a();
+    assert_eq!(a2a.count(&user), 0);
     let analytics: &AnalyticsBroadcaster = router.analytics();
     let _here = agui
         .connect(&user, events_broadcast::Attach::now())
@@ -187,7 +210,7 @@ async fn an_isolated_router_shares_nothing_with_the_global_one() {
         (1, 0, 0)
     );
     assert_eq!(AGUI_BROADCASTER.connection_count(&user).await, 0);
-    let bus: &dyn EventBus<AgUi = _, System = _, Context = _> = &router;
+    let bus: &dyn EventBus<AgUi = _, A2A = _, System = _, Context = _> = &router;
     assert_eq!(
         bus.broadcast_agui(&user, run_started("t")).await.unwrap(),
         1
@@ -198,6 +221,7 @@ async fn an_isolated_router_shares_nothing_with_the_global_one() {
             .unwrap(),
         0
     );
+    assert_eq!(bus.broadcast_a2a(&user, task_update()).await.unwrap(), 0);
     let context = ContextEvent::from(SystemEventBuilder::heartbeat());
     assert_eq!(bus.broadcast_context(&user, context).await.unwrap(), 0);
     let refused: EventResult<usize> = bus
@@ -216,7 +240,9 @@ fn every_model_becomes_an_sse_event() {
     let patch = JsonPatchOperation::replace("/a", serde_json::json!(1));
     let page = AnalyticsEventBuilder::page_view("s".to_owned(), None, "/p".to_owned(), None, None);
     let summary = ContextSummary::new("c", "name");
-    let events: [(&str, EventResult<axum::response::sse::Event>); 6] = [
+    let events: [(&str, EventResult<axum::response::sse::Event>); 8] = [
+        ("statusUpdate", task_update().to_sse()),
+        ("a2a", ContextEvent::from(task_update()).to_sse()),
         (
             "STATE_DELTA",
             AgUiEventBuilder::state_delta(vec![patch]).to_sse(),
@@ -284,6 +310,7 @@ async fn handlers_mount_behind_any_authentication_that_inserts_a_context() {
         .layer(Extension(RequestContext::new(user.clone())));
     for path in [
         "/events/agui",
+        "/events/a2a",
         "/events/contexts",
         "/events/analytics",
         "/mine",

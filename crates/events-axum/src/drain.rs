@@ -20,7 +20,9 @@ impl Drain {
     }
 
     pub(crate) fn begin(&self) {
-        self.begun.send_replace(Some(Instant::now()));
+        // The window counts from the first call.
+        self.begun
+            .send_if_modified(|begun| begun.is_none() && begun.replace(Instant::now()).is_none());
     }
 
     pub(crate) fn has_begun(&self) -> bool {

@@ -56,6 +56,7 @@ fn registry(state: &StreamState) -> Registry {
     let connections = Family::<[(&str, &str); 1], Gauge>::default();
     for (stream, n) in [
         ("agui", router.agui().total()),
+        ("a2a", router.a2a().total()),
         ("contexts", router.contexts().total()),
         ("analytics", router.analytics().total()),
     ] {
@@ -168,6 +169,7 @@ async fn connections(
     let user = query.user.as_ref();
     let infos = [
         router.agui().connections(user),
+        router.a2a().connections(user),
         router.contexts().connections(user),
         router.analytics().connections(user),
     ];
@@ -199,6 +201,7 @@ async fn disconnect(
     let router = state.router();
     let reason = ClosingReason::Revoked;
     let ended = router.agui().disconnect(user, reason)
+        + router.a2a().disconnect(user, reason)
         + router.contexts().disconnect(user, reason)
         + router.analytics().disconnect(user, reason);
     Ok(Json(Ended { ended }))

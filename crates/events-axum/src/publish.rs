@@ -9,7 +9,7 @@ use axum::{
     routing::post,
 };
 use events_core::{ThreadId, UserId};
-use events_models::InvalidEvent;
+use events_models::{InvalidEvent, a2a::A2AVersion};
 use events_router::{Item, MsgId, Published};
 use events_sse::{NDJSON_CONTENT_TYPE, NdjsonDecoder, NdjsonItem};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -41,6 +41,7 @@ pub fn publish_router(state: StreamState) -> Router {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PublishStream {
     AgUi,
+    A2A,
     System,
     Analytics,
 }
@@ -49,11 +50,13 @@ impl PublishStream {
     fn parse(name: &str) -> Result<Self, Problem> {
         match name {
             "agui" => Ok(Self::AgUi),
+            "a2a" => Ok(Self::A2A),
             "system" => Ok(Self::System),
             "analytics" => Ok(Self::Analytics),
             other => {
-                let detail =
-                    format!("no stream {other:?} to publish to: use agui, system or analytics");
+                let detail = format!(
+                    "no stream {other:?} to publish to: use agui, a2a, system or analytics"
+                );
                 Err(Problem::new(StatusCode::NOT_FOUND, detail))
             }
         }
@@ -62,6 +65,7 @@ impl PublishStream {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::AgUi => "agui",
+            Self::A2A => "a2a",
             Self::System => "system",
             Self::Analytics => "analytics",
         }
@@ -81,12 +85,15 @@ pub(crate) struct Target {
     pub(crate) user: UserId,
     thread: Option<ThreadId>,
     pub(crate) msg_id: Option<MsgId>,
+    /// The version in which A2A objects are sent to us.
+    a2a_version: A2AVersion,
 }
 
 impl Target {
     pub(crate) fn read(&self, json: &[u8]) -> Result<Item, InvalidEvent> {
         match self.stream {
             PublishStream::AgUi => Item::agui(json, self.thread.clone()),
+            PublishStream::A2A => Item::a2a(json, self.a2a_version),
             PublishStream::System => Item::system(json),
             PublishStream::Analytics => Item::analytics(json),
         }
@@ -121,6 +128,7 @@ impl FromRequestParts<StreamState> for Target {
         }
         let msg_id = fields.msg_id.or_else(|| idempotency_key(&parts.headers));
         Ok(Self {
+            a2a_version: a2a_version(&parts.headers)?,
             stream: PublishStream::parse(&stream)?,
             user,
             thread: fields.thread.map(ThreadId::from),
@@ -129,6 +137,15 @@ impl FromRequestParts<StreamState> for Target {
                 .transpose()
                 .map_err(|error| Problem::bad_request(error.to_string()))?,
         })
+    }
+}
+
+/// Reads the header `A2A-Version`; without it objects are those of 1.0.
+fn a2a_version(headers: &HeaderMap) -> Result<A2AVersion, Problem> {
+    match headers.get("a2a-version").map(|value| value.as_bytes()) {
+        None | Some(b"" | b"1.0") => Ok(A2AVersion::V1_0),
+        Some(b"0.3") => Ok(A2AVersion::V0_3),
+        Some(_) => Err(Problem::bad_request("A2A-Version is 1.0 or 0.3")),
     }
 }
 

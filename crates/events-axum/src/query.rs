@@ -33,6 +33,7 @@ enum Switch {
 #[derive(Debug, Default, Deserialize)]
 struct Fields {
     thread: Option<String>,
+    task: Option<String>,
     last_event_id: Option<String>,
     #[serde(default)]
     heartbeat: HeartbeatForm,
@@ -44,17 +45,19 @@ struct Fields {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StreamQuery {
     pub(crate) thread: Option<Arc<str>>,
+    pub(crate) task: Option<Arc<str>>,
     pub(crate) cursor: Option<String>,
     pub(crate) heartbeat: HeartbeatForm,
     pub(crate) has_control: bool,
 }
 
 impl StreamQuery {
-    pub(crate) fn attach(&self, is_scoped: bool) -> Attach {
+    /// Makes the wish to attach, of one thread or task only if there is a scope.
+    pub(crate) fn attach(&self, scope: Option<Arc<str>>) -> Attach {
         let attach = Attach::from_cursor(self.cursor.as_deref());
-        match &self.thread {
-            Some(thread) if is_scoped => attach.scoped(Arc::clone(thread)),
-            _ => attach,
+        match scope {
+            Some(scope) => attach.scoped(scope),
+            None => attach,
         }
     }
 }
@@ -70,6 +73,7 @@ impl<S: Send + Sync> FromRequestParts<S> for StreamQuery {
         let header = header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Ok(Self {
             thread: fields.thread.map(Into::into),
+            task: fields.task.map(Into::into),
             cursor: header
                 .or(fields.last_event_id)
                 .filter(|cursor| !cursor.is_empty()),

@@ -113,6 +113,13 @@ impl Problem {
                     ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, order.to_string())
                 }
             }
+            Refusal::Task(order) => {
+                let rule = Some(order.rule());
+                Self {
+                    rule,
+                    ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, order.to_string())
+                }
+            }
             other => Self::new(StatusCode::UNPROCESSABLE_ENTITY, other.to_string()),
         }
     }

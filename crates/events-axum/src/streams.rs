@@ -21,12 +21,13 @@ use crate::{
     query::StreamQuery,
 };
 
-/// The GET streams `/agui`, `/contexts` and `/analytics`.
+/// The GET streams `/agui`, `/a2a`, `/contexts` and `/analytics`.
 ///
 /// Each request needs a [`RequestContext`] extension; without one the answer is 401.
 pub fn stream_router(state: StreamState) -> Router {
     Router::new()
         .route("/agui", get(agui))
+        .route("/a2a", get(a2a))
         .route("/contexts", get(contexts))
         .route("/analytics", get(analytics))
         .with_state(state)
@@ -37,7 +38,17 @@ async fn agui(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
-    state.open(&context, state.router().agui(), &query, true, |_, _| None)
+    let scope = query.thread.clone();
+    state.open(&context, state.router().agui(), &query, scope, |_, _| None)
+}
+
+async fn a2a(
+    State(state): State<StreamState>,
+    context: RequestContext,
+    query: StreamQuery,
+) -> Response {
+    let scope = query.task.clone();
+    state.open(&context, state.router().a2a(), &query, scope, |_, _| None)
 }
 
 async fn analytics(
@@ -49,7 +60,7 @@ async fn analytics(
         &context,
         state.router().analytics(),
         &query,
-        false,
+        None,
         |_, _| None,
     )
 }
@@ -64,7 +75,7 @@ async fn contexts(
         &context,
         state.router().contexts(),
         &query,
-        false,
+        None,
         |state, subscription| {
             (is_fresh || subscription.missed().is_some())
                 .then(|| state.context_prelude(subscription))
@@ -79,13 +90,13 @@ impl StreamState {
         context: &RequestContext,
         broadcaster: &GenericBroadcaster<E>,
         query: &StreamQuery,
-        is_scoped: bool,
+        scope: Option<Arc<str>>,
         prelude: impl FnOnce(&Self, &Subscription) -> Option<Prelude>,
     ) -> Response {
         if self.is_draining() {
             return come_back_later();
         }
-        let subscription = match broadcaster.connect(context.user_id(), query.attach(is_scoped)) {
+        let subscription = match broadcaster.connect(context.user_id(), query.attach(scope)) {
             Ok(subscription) => subscription,
             Err(ConnectError::Closed) => return come_back_later(),
             Err(error) => return Problem::from(error).into_response(),

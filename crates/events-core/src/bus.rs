@@ -12,6 +12,8 @@ use crate::{EventResult, UserId};
 pub trait EventBus: Send + Sync {
     /// An AG-UI event.
     type AgUi: Send;
+    /// An A2A event.
+    type A2A: Send;
     /// A system event.
     type System: Send;
     /// An event for the context stream only, already in its envelope.
@@ -23,6 +25,13 @@ pub trait EventBus: Send + Sync {
     ///
     /// The event is refused or the log does not take it.
     async fn broadcast_agui(&self, user: &UserId, event: Self::AgUi) -> EventResult<usize>;
+
+    /// Publishes an A2A event.
+    ///
+    /// # Errors
+    ///
+    /// The event is refused or the log does not take it.
+    async fn broadcast_a2a(&self, user: &UserId, event: Self::A2A) -> EventResult<usize>;
 
     /// Publishes a system event.
     ///

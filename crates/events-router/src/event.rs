@@ -3,7 +3,9 @@
 use std::fmt;
 
 use events_core::ThreadId;
-use events_models::{AgUiEvent, AnalyticsEvent, ContextEvent, InvalidEvent, SystemEvent};
+use events_models::{
+    A2AEvent, AgUiEvent, AnalyticsEvent, ContextEvent, InvalidEvent, SystemEvent, a2a::A2AVersion,
+};
 
 /// Everything that can be published, in one closed type.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +18,8 @@ pub enum BusEvent {
         /// The event. A chunk is expanded on the way in.
         event: AgUiEvent,
     },
+    /// An A2A event of a task, or a message that belongs to none.
+    A2A(A2AEvent),
     /// A system event, for the context stream.
     System(SystemEvent),
     /// An event for the context stream only, already in its envelope.
@@ -30,6 +34,12 @@ impl From<AgUiEvent> for BusEvent {
             thread: None,
             event,
         }
+    }
+}
+
+impl From<A2AEvent> for BusEvent {
+    fn from(event: A2AEvent) -> Self {
+        Self::A2A(event)
     }
 }
 
@@ -139,6 +149,21 @@ impl Item {
         let event = AgUiEvent::from_json(json)?;
         Ok(Self {
             event: BusEvent::AgUi { thread, event },
+            msg_id: None,
+            is_checked: true,
+        })
+    }
+
+    /// Reads an A2A stream object in the form of `version`; it is stored and sent in that of 1.0.
+    ///
+    /// # Errors
+    ///
+    /// The text is not such an object, or one that is not legal in A2A 1.0.
+    pub fn a2a(json: &[u8], version: A2AVersion) -> Result<Self, InvalidEvent> {
+        let event = A2AEvent::from_json_as(json, version)?;
+        event.validate()?;
+        Ok(Self {
+            event: event.into(),
             msg_id: None,
             is_checked: true,
         })

@@ -1,4 +1,4 @@
-//! The order state of one user: threads, message ids, contexts.
+//! The order state of one user: threads, tasks, message ids, contexts.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,12 @@ use events_models::{AgUiEvent, agui::intake::ThreadIntake};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use crate::{Refusal, contexts::ContextBook, known::Known};
+use crate::{
+    Refusal,
+    contexts::ContextBook,
+    known::Known,
+    tasks::{SavedTasks, Tasks},
+};
 
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
@@ -15,7 +20,7 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Locks the lane. What a panicking holder had begun is rolled back by its [`Undo`] guard or was complete.
+    /// Locks the lane. Its holders change it only by steps that are complete in themselves.
     pub(crate) fn lock(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -26,6 +31,7 @@ pub(crate) struct LaneState {
     threads: HashMap<Arc<str>, Thread>,
     /// The threads that have an active run.
     active: SmallVec<[Arc<str>; 2]>,
+    pub(crate) tasks: Tasks,
     pub(crate) known: Known,
     pub(crate) contexts: ContextBook,
     pub(crate) touched_ms: i64,
@@ -44,6 +50,7 @@ struct Thread {
 pub(crate) struct Undo {
     threads: SmallVec<[(Arc<str>, Option<ThreadIntake>); 1]>,
     active: Option<SmallVec<[Arc<str>; 2]>>,
+    pub(crate) tasks: SavedTasks,
 }
 
 impl LaneState {
@@ -207,6 +214,7 @@ impl LaneState {
 
     /// Puts back what has been saved.
     pub(crate) fn restore(&mut self, undo: Undo) {
+        self.tasks.restore(undo.tasks);
         for (thread, intake) in undo.threads {
             match intake {
                 Some(intake) => {

@@ -49,6 +49,7 @@ mod router;
 mod routes;
 mod run;
 mod singletons;
+mod tasks;
 
 #[cfg(test)]
 mod tests;
@@ -57,8 +58,8 @@ pub use event::{BusEvent, Item, MsgId, MsgIdError};
 pub use memory_log::MemoryLog;
 pub use refusal::{PublishError, Refusal};
 pub use router::{EventRouter, Published, Routed, RouterConfig};
-pub use routes::{AgUiBroadcaster, AnalyticsBroadcaster, ContextBroadcaster};
+pub use routes::{A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, ContextBroadcaster};
 pub use run::Run;
 pub use singletons::{
-    AGUI_BROADCASTER, ANALYTICS_BROADCASTER, AlreadyInstalled, CONTEXT_BROADCASTER,
+    A2A_BROADCASTER, AGUI_BROADCASTER, ANALYTICS_BROADCASTER, AlreadyInstalled, CONTEXT_BROADCASTER,
 };

@@ -4,13 +4,13 @@ use std::sync::{Arc, MutexGuard};
 
 use bytes::Bytes;
 use events_core::{Channel, EventError, Record, RecordIds, UserId};
-use events_models::{AgUiEvent, SystemEvent};
+use events_models::{A2AEvent, AgUiEvent, SystemEvent};
 use smallvec::SmallVec;
 
 use crate::{
     BusEvent, EventRouter, Item, MsgId, PublishError, Published, Refusal,
     lane::{LaneState, Undo},
-    routes::{AGUI, CONTEXT, SYSTEM},
+    routes::{A2A, AGUI, CONTEXT, SYSTEM},
 };
 
 type Records = SmallVec<[Record; 2]>;
@@ -139,6 +139,7 @@ impl EventRouter {
         let delivery = appended?;
         let mut published = Published {
             agui: delivery.reached(&inner.agui).connections(),
+            a2a: delivery.reached(&inner.a2a).connections(),
             contexts: delivery.reached(&inner.contexts).connections(),
             ..Published::default()
         };
@@ -226,6 +227,7 @@ impl Batch {
                 }
             }
             _ if known.is_some() => {}
+            BusEvent::A2A(event) => self.admit_a2a(state, &event, item.msg_id.as_ref())?,
             BusEvent::System(event) => {
                 let json = self.encode(|out| event.write_json(out))?;
                 self.push(SYSTEM, None, json, item.msg_id.as_ref())?;
@@ -270,6 +272,27 @@ impl Batch {
             self.push(AGUI, Some(thread), json, msg_id)?;
         }
         Ok(())
+    }
+
+    fn admit_a2a(
+        &mut self,
+        state: &mut LaneState,
+        event: &A2AEvent,
+        msg_id: Option<&MsgId>,
+    ) -> Result<(), Refused> {
+        let json = self.encode(|out| event.write_json(out))?;
+        // Everything else that can fail comes before the change of state.
+        self.check_size(&json)?;
+        // A message that names no task is of no stream but the user's own.
+        let Some(task) = event.task_id() else {
+            return self.push(A2A, None, json, msg_id);
+        };
+        let task = state.tasks.shared(task.as_str());
+        if !self.is_single {
+            state.tasks.save(&task, &mut self.undo.tasks);
+        }
+        state.tasks.admit(&task, event, self.now_ms)?;
+        self.push(A2A, Some(&task), json, msg_id)
     }
 
     fn push(
@@ -356,6 +379,7 @@ impl Item {
         match &self.event {
             _ if self.is_checked => Ok(()),
             BusEvent::AgUi { event, .. } => event.validate().map_err(Refusal::Invalid),
+            BusEvent::A2A(event) => event.validate().map_err(Refusal::Invalid),
             BusEvent::Context(_) | BusEvent::System(_) | BusEvent::Analytics(_) => Ok(()),
         }
     }

@@ -1,7 +1,9 @@
 //! Why a publish is refused.
 
 use events_core::EventError;
-use events_models::{InvalidEvent, agui::order::OrderError};
+use events_models::{
+    InvalidEvent, a2a::order::OrderError as TaskOrderError, agui::order::OrderError,
+};
 
 /// Why one event is refused. It is not in the log, and neither is any other event of its request.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +15,9 @@ pub enum Refusal {
     /// The order rules of AG-UI forbid the event here.
     #[error(transparent)]
     Order(#[from] OrderError),
+    /// The order rules of A2A forbid the event here.
+    #[error(transparent)]
+    Task(#[from] TaskOrderError),
     /// The event does not say its thread, and it cannot be told.
     #[error(
         "ambiguous thread: the event names none and the user has {active} active runs; name the thread"

@@ -5,14 +5,16 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use events_broadcast::{Limits, LogStore};
 use events_core::{Clock, EventBus, EventResult, RecordIds, SystemClock, ThreadId, UserId};
-use events_models::{AgUiEvent, AnalyticsEvent, ContextEvent, ContextSummary, SystemEvent};
+use events_models::{
+    A2AEvent, AgUiEvent, AnalyticsEvent, ContextEvent, ContextSummary, SystemEvent,
+};
 
 use crate::{
-    AgUiBroadcaster, AnalyticsBroadcaster, BusEvent, ContextBroadcaster, Item, MemoryLog,
-    PublishError, Run,
+    A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, BusEvent, ContextBroadcaster, Item,
+    MemoryLog, PublishError, Run,
     known::{KnownBounds, MsgHasher},
     lanes::Lanes,
-    routes::{AGUI_VIEW, ANALYTICS_VIEW, CONTEXTS_VIEW},
+    routes::{A2A_VIEW, AGUI_VIEW, ANALYTICS_VIEW, CONTEXTS_VIEW},
 };
 
 /// Bounds of an [`EventRouter`].
@@ -54,6 +56,8 @@ pub struct Published {
     pub duplicates: usize,
     /// Connections reached on the AG-UI stream.
     pub agui: usize,
+    /// Connections reached on the A2A stream.
+    pub a2a: usize,
     /// Connections reached on the context stream.
     pub contexts: usize,
     /// Connections reached on the analytics stream.
@@ -64,7 +68,7 @@ impl Published {
     /// Counts the connections reached on all streams.
     #[must_use]
     pub const fn connections(&self) -> usize {
-        self.agui + self.contexts + self.analytics
+        self.agui + self.a2a + self.contexts + self.analytics
     }
 }
 
@@ -82,6 +86,7 @@ pub struct EventRouter {
 pub(crate) struct Inner {
     log: MemoryLog,
     pub(crate) agui: AgUiBroadcaster,
+    pub(crate) a2a: A2ABroadcaster,
     pub(crate) contexts: ContextBroadcaster,
     pub(crate) analytics: AnalyticsBroadcaster,
     pub(crate) lanes: Lanes,
@@ -113,6 +118,7 @@ impl EventRouter {
         let analytics_store = LogStore::with_clock(live, Arc::clone(&clock));
         let inner = Inner {
             agui: AgUiBroadcaster::on(&store, AGUI_VIEW),
+            a2a: A2ABroadcaster::on(&store, A2A_VIEW),
             contexts: ContextBroadcaster::on(&store, CONTEXTS_VIEW),
             analytics: AnalyticsBroadcaster::on(&analytics_store, ANALYTICS_VIEW),
             log: MemoryLog::new(store),
@@ -133,6 +139,12 @@ impl EventRouter {
     #[must_use]
     pub fn agui(&self) -> &AgUiBroadcaster {
         &self.inner.agui
+    }
+
+    /// Returns the broadcaster of the A2A stream.
+    #[must_use]
+    pub fn a2a(&self) -> &A2ABroadcaster {
+        &self.inner.a2a
     }
 
     /// Returns the broadcaster of the context stream.
@@ -232,6 +244,15 @@ impl EventRouter {
         Ok(self.publish(user, event).await?)
     }
 
+    /// Publishes an A2A event.
+    ///
+    /// # Errors
+    ///
+    /// As for [`EventRouter::route_agui`].
+    pub async fn route_a2a(&self, user: &UserId, event: A2AEvent) -> EventResult<Routed> {
+        Ok(self.publish(user, event).await?)
+    }
+
     /// Publishes a system event.
     ///
     /// # Errors
@@ -265,6 +286,7 @@ impl fmt::Debug for EventRouter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventRouter")
             .field("agui", &self.inner.agui)
+            .field("a2a", &self.inner.a2a)
             .field("contexts", &self.inner.contexts)
             .field("analytics", &self.inner.analytics)
             .finish_non_exhaustive()
@@ -274,10 +296,15 @@ impl fmt::Debug for EventRouter {
 #[async_trait]
 impl EventBus for EventRouter {
     type AgUi = AgUiEvent;
+    type A2A = A2AEvent;
     type System = SystemEvent;
     type Context = ContextEvent;
 
     async fn broadcast_agui(&self, user: &UserId, event: AgUiEvent) -> EventResult<usize> {
+        Ok(self.publish(user, event).await?.connections())
+    }
+
+    async fn broadcast_a2a(&self, user: &UserId, event: A2AEvent) -> EventResult<usize> {
         Ok(self.publish(user, event).await?.connections())
     }
 

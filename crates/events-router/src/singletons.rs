@@ -2,13 +2,19 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use crate::{AgUiBroadcaster, AnalyticsBroadcaster, ContextBroadcaster, EventRouter};
+use crate::{
+    A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, ContextBroadcaster, EventRouter,
+};
 
 static GLOBAL: OnceLock<EventRouter> = OnceLock::new();
 
 /// The AG-UI broadcaster of [`EventRouter::global`].
 pub static AGUI_BROADCASTER: LazyLock<AgUiBroadcaster> =
     LazyLock::new(|| EventRouter::global().agui().clone());
+
+/// The A2A broadcaster of [`EventRouter::global`].
+pub static A2A_BROADCASTER: LazyLock<A2ABroadcaster> =
+    LazyLock::new(|| EventRouter::global().a2a().clone());
 
 /// The context broadcaster of [`EventRouter::global`].
 pub static CONTEXT_BROADCASTER: LazyLock<ContextBroadcaster> =

@@ -344,7 +344,7 @@ async fn a_dropped_run_is_closed_with_an_error() {
 #[tokio::test]
 async fn the_context_list_follows_runs_and_system_events() {
     let router = EventRouter::default();
-    let bus: &dyn EventBus<AgUi = _, System = _, Context = _> = &router;
+    let bus: &dyn EventBus<AgUi = _, A2A = _, System = _, Context = _> = &router;
     bus.broadcast_agui(&ada(), AgUiEventBuilder::run_started("t", "r", None))
         .await
         .unwrap();

@@ -1,7 +1,9 @@
 //! The events of `events-models` as frames: unnamed, so that `onmessage` and official parsers see them.
 
 use events_core::{EventError, EventResult, Frame};
-use events_models::{AgUiEvent, AnalyticsEvent, CliOutputEvent, ContextEvent, SystemEvent};
+use events_models::{
+    A2AEvent, AgUiEvent, AnalyticsEvent, CliOutputEvent, ContextEvent, SystemEvent,
+};
 
 use crate::ToSse;
 
@@ -16,6 +18,13 @@ fn frame(write: impl FnOnce(&mut Vec<u8>) -> Result<(), serde_json::Error>) -> E
 }
 
 impl ToSse for AgUiEvent {
+    fn to_frame(&self) -> EventResult<Frame> {
+        frame(|out| self.write_json(out))
+    }
+}
+
+impl ToSse for A2AEvent {
+    /// Makes the frame in the form of A2A 1.0.
     fn to_frame(&self) -> EventResult<Frame> {
         frame(|out| self.write_json(out))
     }
