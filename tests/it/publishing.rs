@@ -206,3 +206,18 @@ async fn a_retry_that_adds_lines_publishes_only_those() {
     assert_eq!(ids_of(&all)[..5], ids_of(&some));
     assert_eq!(published(&ids_of(&all), &lines).unwrap().len(), 10);
 }
+
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_is_still_sending_a_large_body() {
+    let hub = Hub::plain().await.unwrap();
+    let body = format!("{STARTED}\n").repeat(80_000);
+    for (path, kind, status) in [
+        ("/publish/nothing/ada?user=ada", NDJSON, 404),
+        ("/publish/agui/ada?user=ada&msg_id=a%20b", NDJSON, 400),
+        (PATH, "text/plain", 415),
+    ] {
+        let answer = Request::post(path, kind, &body).send(hub.address()).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(answer.status(), status, "{path}: {}", answer.text());
+    }
+}

@@ -22,7 +22,8 @@ async fn authenticate(mut request: Request, next: Next) -> Response {
         Some(b"ada-key") => RequestContext::new(UserId::new("ada")),
         Some(b"agent-key") => RequestContext::operator(UserId::new("agent")),
         _ => {
-            return Problem::new(StatusCode::UNAUTHORIZED, "send a known x-api-key").into_response();
+            return Problem::new(StatusCode::UNAUTHORIZED, "send a known x-api-key")
+                .into_response();
         }
     };
     request.extensions_mut().insert(context);

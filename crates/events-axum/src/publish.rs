@@ -1,5 +1,7 @@
 //! Publishing over HTTP: one event, or many as one.
 
+use std::time::Duration;
+
 use axum::{
     Json, Router,
     body::{Body, Bytes},
@@ -21,6 +23,8 @@ use crate::{Problem, RequestContext, StreamState};
 const JSON_SLACK: usize = 1 << 10;
 /// What is read and thrown away of a body that is too large, in bytes.
 const MAX_DISCARD: usize = 16 << 20;
+/// How long that may take.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
 /// The longest user id that can be published for, in bytes.
 const MAX_USER_ID: usize = 256;
 
@@ -176,10 +180,17 @@ impl From<Published> for Answer {
 
 async fn publish(
     State(state): State<StreamState>,
-    target: Target,
+    target: Result<Target, Problem>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    let target = match target {
+        Ok(target) => target,
+        Err(problem) => {
+            discard(body).await;
+            return problem.into_response();
+        }
+    };
     let answer = publish_body(&state, &target, &headers, body).await;
     let status = answer.as_ref().map_or_else(Problem::status, |_| 200);
     state
@@ -213,6 +224,7 @@ async fn publish_body(
         let body = collect(body, state.inner.config.ndjson_bytes).await?;
         read_lines(target, &body, event_limit)?
     } else {
+        discard(body).await;
         let detail = format!(
             "send application/json (one event) or {NDJSON_CONTENT_TYPE} (one event a line)"
         );
@@ -288,11 +300,15 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
 /// Reads on a while for a client that sends all before it reads: a connection that is closed over unread bytes is
 /// reset, and the answer with it.
 async fn discard(mut body: Body) {
-    let mut left = MAX_DISCARD;
-    while let Some(Ok(frame)) = body.frame().await {
-        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(rest) => left = rest,
-            None => return,
+    let rest = async {
+        let mut left = MAX_DISCARD;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(rest) => left = rest,
+                None => return,
+            }
         }
-    }
+    };
+    // Whoever takes longer than this has not sent it all at once.
+    let _ = tokio::time::timeout(DISCARD_TIME, rest).await;
 }
