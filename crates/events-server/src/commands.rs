@@ -114,7 +114,9 @@ pub(crate) async fn run(
             let client = client(&args.hub.url)?;
             let (input, n_bytes) = lines::open(&args.file)?;
             let bar = publish::bar(n_bytes);
-            publish::publish(&client, &args, input, &bar, &mut console).await
+            let result = publish::publish(&client, &args, input, &bar, &mut console).await;
+            bar.finish_and_clear();
+            result
         }
         Command::Record(args) => {
             let client = client(&args.hub.url)?;

@@ -95,7 +95,10 @@ pub(super) async fn publish(
         if event.starts_with(b":") {
             batch.send(client, target, &mut printer).await?;
             let reason = "it is not JSON".to_owned();
-            return Err(refused(number, reason, bar));
+            return Err(Failure::RefusedLine {
+                line: number,
+                reason,
+            });
         }
         let thread = threads.of(event);
         if !batch.takes(event, thread.as_deref()) {
@@ -105,13 +108,7 @@ pub(super) async fn publish(
         batch.n_bytes += event.len();
         batch.lines.push((number, event.to_vec()));
     }
-    bar.finish_and_clear();
     Ok(())
-}
-
-fn refused(line: u64, reason: String, bar: &ProgressBar) -> Failure {
-    bar.finish_and_clear();
-    Failure::RefusedLine { line, reason }
 }
 
 /// Tells the thread of each line. The hub knows the one that a request's own events name; this is the same over
@@ -227,7 +224,9 @@ impl Batch {
                 .await?;
             printer.print(&published.ids)?;
         }
-        let number = lines.get(index).map_or(0, |(number, _)| *number);
-        Err(refused(number, refusal(&problem), printer.bar))
+        Err(Failure::RefusedLine {
+            line: lines.get(index).map_or(0, |(number, _)| *number),
+            reason: refusal(&problem),
+        })
     }
 }

@@ -1,94 +1,15 @@
 //! Commands against a hub in this process, over a real socket.
 
-use std::{
-    ffi::OsString,
-    future::pending,
-    io::{Cursor, ErrorKind},
-    net::SocketAddr,
-    path::PathBuf,
-    pin::Pin,
-};
+mod support;
+
+use std::{ffi::OsString, future::pending, io::Cursor, path::PathBuf, pin::Pin};
 
 use indicatif::ProgressBar;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::*;
-use crate::{Hub, Mode, Settings, cli, stop_channel};
-
-/// No test takes longer.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
-
-struct Running {
-    url: String,
-    /// Dropping it ends the hub.
-    _tasks: JoinSet<()>,
-}
-
-async fn hub() -> Running {
-    let settings = Settings {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        ..Settings::default()
-    };
-    let mode = Mode::Dev { plays_demo: false };
-    let hub = Hub::bind(mode, &settings).await.unwrap();
-    let (_stop, stop_requests) = stop_channel();
-    let (ready, is_ready) = oneshot::channel();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(hub.run(stop_requests, |address| ready.send(address).unwrap()));
-    Running {
-        url: format!("http://{}", is_ready.await.unwrap()),
-        _tasks: tasks,
-    }
-}
-
-impl Running {
-    fn client(&self) -> Client {
-        client(&self.url, None).unwrap()
-    }
-}
-
-/// A writer whose lines are waited for.
-struct Wire {
-    sender: mpsc::UnboundedSender<String>,
-    unfinished: Vec<u8>,
-}
-
-fn wire() -> (Wire, mpsc::UnboundedReceiver<String>) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let unfinished = Vec::new();
-    (Wire { sender, unfinished }, receiver)
-}
-
-impl Write for Wire {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for byte in bytes {
-            if *byte == b'\n' {
-                let line = String::from_utf8(std::mem::take(&mut self.unfinished)).unwrap();
-                self.sender
-                    .send(line)
-                    .map_err(|_unread| ErrorKind::BrokenPipe)?;
-            } else {
-                self.unfinished.push(*byte);
-            }
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-async fn take(lines: &mut mpsc::UnboundedReceiver<String>, n_lines: usize) -> Vec<String> {
-    let mut taken = Vec::new();
-    for _ in 0..n_lines {
-        taken.push(lines.recv().await.expect("a line"));
-    }
-    taken
-}
+use crate::cli;
+use support::{PATIENCE, Running, console, hub, take, wire};
 
 macro_rules! arguments {
     ($command:ident, $line:expr) => {{
@@ -98,15 +19,6 @@ macro_rules! arguments {
             other => panic!("{other:?}"),
         }
     }};
-}
-
-fn console<'a>(out: &'a mut dyn Write, notes: &'a mut dyn Write) -> Console<'a> {
-    Console {
-        out,
-        notes,
-        is_terminal: false,
-        is_colourful: false,
-    }
 }
 
 /// Publishes a text and returns the ids that were printed.
