@@ -59,7 +59,10 @@ impl Console<'_> {
                 self.note(&format!("an event of {bytes} bytes is left out"));
             }
             Item::Reconnecting { after, cause } => {
-                let source = std::error::Error::source(cause)
+                let root =
+                    std::iter::successors(std::error::Error::source(cause), |error| error.source());
+                let source = root
+                    .last()
                     .map(|source| format!(" ({source})"))
                     .unwrap_or_default();
                 let seconds = after.as_secs_f64();
