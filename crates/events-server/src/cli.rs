@@ -1,15 +1,22 @@
 //! The command line.
 
+mod arguments;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
-    ArgMatches, Args, FromArgMatches, Parser, Subcommand,
+    ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcommand, ValueHint,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
 use crate::{
     Failure,
     config::{KEYS, nearest_key},
+};
+
+pub use arguments::{
+    HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs, Speed, TailArgs,
+    TailStream,
 };
 
 /// Keys that were given as flags, and their texts.
@@ -19,7 +26,7 @@ type Flags = Vec<(&'static str, String)>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
-    /// Print a text and leave: help or version.
+    /// Print a text and leave: help, version or completions.
     Print(String),
     /// A hub for one person on one machine.
     Dev {
@@ -37,6 +44,21 @@ pub enum Command {
         /// Settings given as flags.
         flags: Flags,
     },
+    /// Read the configuration and show it.
+    CheckConfig {
+        /// The configuration file.
+        file: PathBuf,
+        /// Settings given as flags.
+        flags: Flags,
+    },
+    /// Follow a stream.
+    Tail(TailArgs),
+    /// Publish lines.
+    Publish(PublishArgs),
+    /// Write a stream to a file, with its timing.
+    Record(RecordArgs),
+    /// Publish what was recorded, with its timing.
+    Replay(ReplayArgs),
 }
 
 /// Carries AI-agent events to people's screens over Server-Sent Events.
@@ -57,6 +79,30 @@ enum CliCommand {
     Dev(DevArgs),
     /// Serve in production. This version has no tokens yet: `--insecure` on a loopback address is required.
     Serve(ServeArgs),
+    /// Check a configuration file, and print what is in effect and the worst-case memory.
+    CheckConfig(CheckConfigArgs),
+    /// Follow a stream: one line per event, reconnecting with its cursor, until SIGINT.
+    Tail(TailArgs),
+    /// Publish one event per line and print the ids. Ends with 1 at the first line that the hub refuses.
+    Publish(PublishArgs),
+    /// Write a stream to a file, with its timing, until SIGINT.
+    Record(RecordArgs),
+    /// Publish a recording, with its timing.
+    Replay(ReplayArgs),
+    /// Print a script that completes this program's command line.
+    Completions {
+        /// The shell to write it for.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args, Debug)]
+struct CheckConfigArgs {
+    /// The TOML file to check.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: PathBuf,
+    #[command(flatten)]
+    keys: KeyFlags,
 }
 
 #[derive(Args, Debug)]
@@ -147,7 +193,22 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
             is_insecure: args.insecure,
             flags: args.keys.0,
         },
+        Some(CliCommand::CheckConfig(args)) => Command::CheckConfig {
+            file: args.config,
+            flags: args.keys.0,
+        },
+        Some(CliCommand::Tail(args)) => Command::Tail(args),
+        Some(CliCommand::Publish(args)) => Command::Publish(args),
+        Some(CliCommand::Record(args)) => Command::Record(args),
+        Some(CliCommand::Replay(args)) => Command::Replay(args),
+        Some(CliCommand::Completions { shell }) => Command::Print(completions(shell)),
     })
+}
+
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "events", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 fn dev(args: DevArgs) -> Command {

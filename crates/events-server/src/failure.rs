@@ -1,8 +1,10 @@
 //! Why a command did not do what was asked.
 
-use std::{error::Error, io, net::SocketAddr};
+use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 
-use crate::config::ConfigError;
+use events_client::ClosingReason;
+
+use crate::{config::ConfigError, terminal};
 
 /// Why a command ends without success; its text and [`Failure::line`] say what to do.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +49,54 @@ pub enum Failure {
     /// The runtime or its signals cannot be set up.
     #[error("cannot start")]
     Start(#[source] io::Error),
+    /// The hub refuses, or cannot be asked.
+    #[error(transparent)]
+    Hub(#[from] events_client::Error),
+    /// The hub refuses a line, or it is none that could be sent. The lines before it are published.
+    #[error("line {line} refused: {reason}")]
+    RefusedLine {
+        /// The line of the input, counted from 1.
+        line: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The hub ended the stream and does not want the client back.
+    #[error("the hub ended the stream: {}", reason_text(*.0))]
+    Ended(ClosingReason),
+    /// A file, or the standard input or output, cannot be read or written.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was tried: `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is no recording.
+    #[error("{} line {line} is not of a recording: {reason}", path.display())]
+    Recording {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Says why a stream was closed.
+pub(crate) const fn reason_text(reason: ClosingReason) -> &'static str {
+    match reason {
+        ClosingReason::Draining => "draining",
+        ClosingReason::TokenExpired => "the token has expired",
+        ClosingReason::Revoked => "revoked by an operator",
+        ClosingReason::Replaced => "replaced by a newer connection",
+        ClosingReason::Slow => "too slow",
+        ClosingReason::MaxAge => "it has reached its greatest age",
+        _ => "for a reason that this version does not know",
+    }
 }
 
 impl Failure {
@@ -58,8 +108,15 @@ impl Failure {
             | Self::Config(_)
             | Self::LogFilter(_)
             | Self::NotLoopback { .. }
-            | Self::NoKey => 2,
-            Self::Listen { .. } | Self::Start(_) => 1,
+            | Self::NoKey
+            | Self::Hub(events_client::Error::Invalid(_) | events_client::Error::Address(_)) => 2,
+            Self::Listen { .. }
+            | Self::Start(_)
+            | Self::Hub(_)
+            | Self::RefusedLine { .. }
+            | Self::Ended(_)
+            | Self::File { .. }
+            | Self::Recording { .. } => 1,
         }
     }
 
@@ -68,6 +125,15 @@ impl Failure {
         match self {
             Self::Listen { .. } => Some("choose another address with --listen"),
             Self::LogFilter(_) => Some("use a level such as \"info\", or \"events_axum=debug\""),
+            Self::Hub(events_client::Error::Status { status: 401, .. }) => {
+                Some("name the user with --user, or set EVENTS_TOKEN to a token")
+            }
+            Self::Hub(events_client::Error::Address(_)) => {
+                Some("use one such as http://127.0.0.1:4000")
+            }
+            Self::Hub(events_client::Error::Deadline { .. }) => {
+                Some("the outcome of the last lines is not known; check the hub and --url")
+            }
             _ => None,
         }
     }
@@ -90,7 +156,8 @@ impl Failure {
             line.push_str("; ");
             line.push_str(advice);
         }
-        line.replace('\n', " ")
+        // Some of it may be a hub's answer.
+        terminal::escape(&line.replace('\n', " ")).into_owned()
     }
 }
 

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! [`Hub`] puts the other crates together. `local` is the gate in front of it that makes a hub without tokens safe
-//! on the machine of one person; `serve` owns sockets and connections; `config` has the one table of settings.
+//! on the machine of one person; `serve` owns sockets and connections; `config` has the one table of settings;
+//! `commands` has what talks to a hub: `tail`, `publish`, `record`, `replay`.
 //!
 //! # What this crate does not do
 //!
@@ -33,6 +34,7 @@
 
 mod app;
 mod cli;
+mod commands;
 mod config;
 mod demo;
 mod failure;
@@ -42,9 +44,13 @@ mod page;
 mod run;
 mod serve;
 mod stop;
+mod terminal;
 
 pub use app::{Hub, Mode};
-pub use cli::{Command, parse};
+pub use cli::{
+    Command, HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs, Speed,
+    TailArgs, TailStream, parse,
+};
 pub use config::{ConfigError, Field, KEYS, Key, Origin, Settings, Sources};
 pub use failure::Failure;
 pub use log_spec::{LogSpec, LogSpecError};

@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     Failure, Hub, Mode, Settings, Sources,
     cli::{self, Command},
-    stop,
+    commands, stop,
 };
 
 /// Runs the program. The exit code is 0 when it is done (also when a second signal ended it), 1 when it failed, and 2
@@ -47,6 +47,22 @@ fn try_run(
             is_insecure,
             flags,
         } => (Mode::Serve { is_insecure }, file, flags),
+        Command::CheckConfig { file, flags } => {
+            let settings = Settings::load(&Sources {
+                file: Some(file),
+                environment,
+                flags,
+            })?;
+            let _closed = write!(io::stdout(), "{}", commands::check_config(&settings));
+            return Ok(());
+        }
+        command @ (Command::Tail(_)
+        | Command::Publish(_)
+        | Command::Record(_)
+        | Command::Replay(_)) => {
+            start_logs("warn")?;
+            return runtime()?.block_on(commands::run(command, &environment));
+        }
     };
     let settings = Settings::load(&Sources {
         file,
@@ -54,12 +70,8 @@ fn try_run(
         flags,
     })?;
     mode.check(&settings)?;
-    start_logs()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::Start)?;
-    runtime.block_on(async {
+    start_logs("info")?;
+    runtime()?.block_on(async {
         let mut tasks = JoinSet::new();
         let stop_requests = stop::on_signals(&mut tasks).map_err(Failure::Start)?;
         let hub = Hub::bind(mode, &settings).await?;
@@ -67,6 +79,13 @@ fn try_run(
         tasks.shutdown().await;
         Ok(())
     })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::Start)
 }
 
 /// Prints the ready line, which programs wait for.
@@ -79,12 +98,12 @@ fn announce(address: SocketAddr) {
 }
 
 /// Sends the logs to standard error, filtered by `RUST_LOG`.
-fn start_logs() -> Result<(), Failure> {
+fn start_logs(default: &str) -> Result<(), Failure> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(text) if !text.trim().is_empty() => {
             EnvFilter::try_new(text).map_err(|error| Failure::LogFilter(error.into()))?
         }
-        _ => EnvFilter::new("info"),
+        _ => EnvFilter::new(default),
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -78,3 +78,61 @@ fn a_wrong_line_is_told_in_one_line() {
         assert_eq!(error.matches("error: ").count(), 1, "{error}");
     }
 }
+
+#[test]
+fn commands_against_a_hub_have_its_usual_address() {
+    let Command::Tail(args) = of("tail --stream agui").unwrap() else {
+        panic!("not tail");
+    };
+    assert_eq!(args.hub.url, "http://127.0.0.1:4000");
+    let Command::Publish(args) = of("publish --stream system --user ada").unwrap() else {
+        panic!("not publish");
+    };
+    assert_eq!(args.file, PathBuf::from("-"));
+    let Command::Record(args) =
+        of("record --stream a2a --user ada -o out.ndjson --for 10s").unwrap()
+    else {
+        panic!("not record");
+    };
+    assert_eq!(args.length, Some(std::time::Duration::from_secs(10)));
+    let Command::Replay(args) = of("replay out.ndjson --speed 2.5").unwrap() else {
+        panic!("not replay");
+    };
+    assert_eq!((args.speed, args.user), (Speed(2_500), None));
+    for (line, part) in [
+        ("tail", "--stream"),
+        ("tail --stream soup", "agui"),
+        ("publish --stream contexts --user ada", "analytics"),
+        ("replay out.ndjson --speed 0", "expected a factor"),
+        ("replay out.ndjson --speed NaN", "expected a factor"),
+        ("check-config", "--config"),
+        ("completions soup", "zsh"),
+    ] {
+        let error = of(line).unwrap_err();
+        assert!(error.contains(part) && !error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn a_configuration_is_checked_with_the_flags_that_it_would_run_with() {
+    let check = Command::CheckConfig {
+        file: "a.toml".into(),
+        flags: vec![("limits.users", "7".to_owned())],
+    };
+    assert_eq!(
+        of("check-config --config a.toml --limits.users 7"),
+        Ok(check)
+    );
+}
+
+#[test]
+fn completions_know_commands_and_keys() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let Command::Print(script) = of(&format!("completions {shell}")).unwrap() else {
+            panic!("no script");
+        };
+        for word in ["check-config", "publish", "limits.cap_policy"] {
+            assert!(script.contains(word), "{shell} has no {word}");
+        }
+    }
+}

@@ -24,8 +24,9 @@ pub struct Sources {
     pub flags: Vec<(&'static str, String)>,
 }
 
-/// Variables of the test harness, which are not settings.
-const NOT_SETTINGS: [&str; 4] = [
+/// Variables of the commands and of the test harness, which are not settings.
+const NOT_SETTINGS: [&str; 5] = [
+    "EVENTS_TOKEN",
     "EVENTS_REQUIRE_ALL",
     "EVENTS_CLIENTS",
     "EVENTS_CHROMIUM",

@@ -1,0 +1,162 @@
+//! What the commands that talk to a hub, or read its configuration, are given.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum, ValueHint};
+use serde::{Deserialize, Serialize};
+
+/// Which hub. A token is taken from the variable `EVENTS_TOKEN`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct HubArgs {
+    /// The address of the hub.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4000", value_hint = ValueHint::Url)]
+    pub url: String,
+}
+
+/// A stream that can be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum TailStream {
+    /// AG-UI events.
+    #[value(name = "agui")]
+    AgUi,
+    /// A2A stream objects.
+    #[value(name = "a2a")]
+    A2a,
+    /// Everything of the user, in envelopes.
+    Contexts,
+    /// Analytics events.
+    Analytics,
+    /// The LLM gateway's running streams, for operators.
+    Llm,
+}
+
+/// A stream that can be published to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum PublishStream {
+    /// AG-UI events.
+    #[value(name = "agui")]
+    AgUi,
+    /// A2A stream objects.
+    #[value(name = "a2a")]
+    A2a,
+    /// System events.
+    System,
+    /// Analytics events.
+    Analytics,
+}
+
+/// A stream that can be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum RecordStream {
+    /// AG-UI events of all threads, each with its thread.
+    #[value(name = "agui")]
+    AgUi,
+    /// A2A stream objects of all tasks.
+    #[value(name = "a2a")]
+    A2a,
+    /// Everything of the user, in envelopes.
+    Contexts,
+    /// Analytics events.
+    Analytics,
+}
+
+/// How fast a recording is played, in thousandths of its own speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speed(pub(crate) u64);
+
+/// What `events tail` is given.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct TailArgs {
+    /// The hub.
+    #[command(flatten)]
+    pub hub: HubArgs,
+    /// The stream to follow.
+    #[arg(long, value_enum)]
+    pub stream: TailStream,
+    /// The user whose stream it is, where no token says it.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Follow one AG-UI thread only.
+    #[arg(long, value_name = "ID")]
+    pub thread: Option<String>,
+    /// Follow one A2A task only.
+    #[arg(long, value_name = "ID")]
+    pub task: Option<String>,
+    /// Begin behind this event id. Default: the present.
+    #[arg(long, value_name = "ID")]
+    pub from: Option<String>,
+    /// Print each event as it was received, one JSON object per line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `events publish` is given.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct PublishArgs {
+    /// The hub.
+    #[command(flatten)]
+    pub hub: HubArgs,
+    /// The stream to publish to.
+    #[arg(long, value_enum)]
+    pub stream: PublishStream,
+    /// The user the events are for.
+    #[arg(long, value_name = "NAME")]
+    pub user: String,
+    /// The AG-UI thread that the events belong to. Default: the one that the events name.
+    #[arg(long, value_name = "ID")]
+    pub thread: Option<String>,
+    /// One event as JSON per line; `-` is standard input.
+    #[arg(value_name = "FILE", default_value = "-", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+}
+
+/// What `events record` is given.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct RecordArgs {
+    /// The hub.
+    #[command(flatten)]
+    pub hub: HubArgs,
+    /// The stream to record.
+    #[arg(long, value_enum)]
+    pub stream: RecordStream,
+    /// The user whose stream it is.
+    #[arg(long, value_name = "NAME")]
+    pub user: String,
+    /// The file to write; one that exists is replaced.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Stop after this long, such as `10s`. Default: at SIGINT.
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub length: Option<Duration>,
+}
+
+/// What `events replay` is given.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct ReplayArgs {
+    /// The hub.
+    #[command(flatten)]
+    pub hub: HubArgs,
+    /// The recording.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Play this many times as fast.
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = read_speed)]
+    pub speed: Speed,
+    /// The user to publish for. Default: the recorded one.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+}
+
+/// Reads a factor; thousandths are exact enough, and keep the arithmetic whole.
+fn read_speed(text: &str) -> Result<Speed, String> {
+    let factor: f64 = text.parse().unwrap_or(f64::NAN);
+    if (0.001..=1_000_000.0).contains(&factor) {
+        Ok(Speed((factor * 1_000.0) as u64))
+    } else {
+        Err("expected a factor from 0.001 to 1000000".to_owned())
+    }
+}

@@ -1,0 +1,101 @@
+//! `events check-config`: what is in effect.
+
+use crate::{KEYS, Key, Settings};
+
+/// Writes the settings as a configuration file that sets the same, with secrets left out, and the memory that they
+/// allow.
+pub(crate) fn check_config(settings: &Settings) -> String {
+    let mut settings = settings.clone();
+    let mut text = String::new();
+    for key in &KEYS {
+        let value = shown(key, &key.field.show(&mut settings));
+        let default = shown(key, &key.default_text());
+        let note = if value == default { "  # default" } else { "" };
+        text.push_str(&format!("{} = {value}{note}\n", key.name));
+    }
+    let n_bytes = settings.limits.worst_case_bytes();
+    text.push_str(&format!(
+        "\n# worst-case memory of the logs: {n_bytes} bytes ({} MiB); connections come on top\n",
+        n_bytes.div_ceil(1 << 20)
+    ));
+    text
+}
+
+fn shown(key: &Key, value: &str) -> String {
+    if value.parse::<u64>().is_ok() {
+        return value.to_owned();
+    }
+    let value = if key.name.ends_with("secret") && !value.is_empty() {
+        "(hidden)".to_owned()
+    } else {
+        without_password(value)
+    };
+    // Only quotes and backslashes would end a string of TOML early; the rest is on one line.
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Hides who logs in, in an address that says so.
+fn without_password(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else {
+        return value.to_owned();
+    };
+    let n_authority = rest.find('/').unwrap_or(rest.len());
+    match rest[..n_authority].rfind('@') {
+        Some(at) => format!("{scheme}://(hidden){}", &rest[at..]),
+        None => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sources;
+
+    #[test]
+    fn what_is_printed_sets_the_same() {
+        let flags = vec![
+            ("limits.connections_per_user", "3".to_owned()),
+            ("history.age", "90min".to_owned()),
+        ];
+        let settings = Settings::load(&Sources {
+            flags,
+            ..Sources::default()
+        })
+        .unwrap();
+        let text = check_config(&settings);
+        assert!(
+            text.contains("\nlimits.connections_per_user = 3\n"),
+            "{text}"
+        );
+        assert!(text.contains("\nhistory.age = \"1h 30m\"\n"), "{text}");
+        assert!(
+            text.contains("listen = \"127.0.0.1:4000\"  # default\n"),
+            "{text}"
+        );
+        assert!(text.contains("# worst-case memory of the logs: "), "{text}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("events.toml");
+        std::fs::write(&file, &text).unwrap();
+        let read = Settings::load(&Sources {
+            file: Some(file),
+            ..Sources::default()
+        })
+        .unwrap();
+        assert_eq!(check_config(&read), text);
+    }
+
+    #[test]
+    fn secrets_are_hidden() {
+        let key = Key {
+            name: "auth.secret",
+            field: KEYS[0].field.clone(),
+            doc: "",
+        };
+        assert_eq!(shown(&key, "hunter2"), r#""(hidden)""#);
+        assert_eq!(
+            shown(&KEYS[1], "nats://u:p@ss@h:1/x@y"),
+            r#""nats://(hidden)@h:1/x@y""#
+        );
+        assert_eq!(shown(&KEYS[1], "disk:/a\\\"b"), r#""disk:/a\\\"b""#);
+    }
+}
