@@ -34,6 +34,7 @@
 mod app;
 mod cli;
 mod config;
+mod console;
 mod demo;
 mod failure;
 mod local;
