@@ -11,6 +11,8 @@ mod client;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod contexts;
 #[cfg(test)]
 mod event_source;

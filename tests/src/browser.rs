@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use crate::skip;
 
 /// What keeps a browser in a test from looking at anything but its page.
-const FLAGS: [&str; 11] = [
+pub(crate) const FLAGS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -76,14 +76,19 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The group's id is the child's, which stays reserved until the child is waited for.
-        if let Some(id) = self.child.id() {
-            let group = format!("-{id}");
-            let kill = std::process::Command::new("kill")
-                .args(["-KILL", "--", &group])
-                .status();
-            // Without a `kill` program the child still ends: it is killed when it is dropped.
-            drop(kill);
-        }
+        end_group(&self.child);
+    }
+}
+
+/// Ends a browser and its helpers, which share its process group.
+pub(crate) fn end_group(child: &Child) {
+    // The group's id is the child's, which stays reserved until the child is waited for.
+    if let Some(id) = child.id() {
+        let group = format!("-{id}");
+        let kill = std::process::Command::new("kill")
+            .args(["-KILL", "--", &group])
+            .status();
+        // Without a `kill` program the child still ends: it is killed when it is dropped.
+        drop(kill);
     }
 }

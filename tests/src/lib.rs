@@ -27,6 +27,7 @@ pub mod agui_check;
 pub mod browser;
 pub mod client_log;
 pub mod deadline;
+pub mod devtools;
 pub mod fault_proxy;
 pub mod hub;
 pub mod raw_client;

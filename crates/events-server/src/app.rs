@@ -2,12 +2,12 @@
 
 use std::{future::pending, io, net::SocketAddr, time::Duration};
 
-use axum::{Router, http::StatusCode, middleware, routing::get};
+use axum::{Router, http::StatusCode, middleware};
 use events_axum::{Problem, StreamState, hub_router};
 use events_router::EventRouter;
 use tokio::{net::TcpListener, task::JoinSet, time::MissedTickBehavior};
 
-use crate::{Failure, Settings, StopRequests, demo, local, page, serve};
+use crate::{Failure, Settings, StopRequests, console, demo, local, serve};
 
 /// How a hub is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +149,7 @@ pub(crate) fn app(state: StreamState) -> Router {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
     };
     hub_router(state)
-        .route("/", get(page::page))
+        .merge(console::router())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn(local::gate))

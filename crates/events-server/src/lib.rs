@@ -36,6 +36,7 @@ mod app;
 mod cli;
 mod commands;
 mod config;
+mod console;
 mod demo;
 mod failure;
 mod local;

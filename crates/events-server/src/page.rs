@@ -1,4 +1,4 @@
-//! The page at `/`: what to try.
+//! The page at `/` for programs: what to try.
 
 use axum::{
     http::{HeaderMap, header},
@@ -6,7 +6,7 @@ use axum::{
 };
 
 /// Answers the commands that show the hub at work.
-pub(crate) async fn page(headers: HeaderMap) -> Response {
+pub(crate) fn page(headers: &HeaderMap) -> Response {
     // The gate has let through hosts of this machine only.
     let host = headers
         .get(header::HOST)
@@ -14,6 +14,10 @@ pub(crate) async fn page(headers: HeaderMap) -> Response {
         .unwrap_or("127.0.0.1:4000");
     let text = format!(
         r#"This is an events hub. It carries AI-agent events to people's screens over Server-Sent Events.
+
+Watch it in a browser:
+
+  http://{host}/
 
 Watch everything of the user `demo`, for whom `events dev` plays recorded agent runs:
 

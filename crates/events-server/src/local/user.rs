@@ -5,6 +5,8 @@ use events_axum::Problem;
 use events_core::UserId;
 use percent_encoding::percent_decode_str;
 
+use crate::console::is_console;
+
 /// The longest name of a user, in bytes.
 const MAX_NAME: usize = 256;
 
@@ -53,7 +55,7 @@ pub(super) fn needs_user(path: &str) -> bool {
         path.strip_prefix(folder)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    !(path == "/"
+    !(is_console(path)
         || ["/health", "/metrics", "/connections", "/publish"]
             .into_iter()
             .any(is_below))
