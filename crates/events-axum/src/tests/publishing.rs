@@ -1,0 +1,229 @@
+//! Who may publish, refusals, retries, live lines.
+
+use super::*;
+
+#[tokio::test]
+async fn a_user_may_publish_for_themselves_only() {
+    let state = StreamState::new(EventRouter::default());
+    let app = hub_router(state).layer(Extension(RequestContext::new(ada())));
+    for (user, status) in [("ada", 200), ("bob", 403)] {
+        let request = Request::post(format!("/publish/system/{user}"))
+            .header("content-type", "application/json");
+        let body = Body::from(r#"{"type":"HEARTBEAT","timestamp":1}"#);
+        let response = app
+            .clone()
+            .oneshot(request.body(body).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(response.status().as_u16(), status, "{user}");
+    }
+}
+
+#[tokio::test]
+async fn publish_refusals_say_what_is_wrong_and_where() {
+    let hub = Hub::new();
+    let started = r#"{"type":"RUN_STARTED","threadId":"t","runId":"r"}"#;
+    let cases = [
+        (
+            "/publish/agui/ada",
+            "application/json",
+            "not json".to_owned(),
+            400,
+            "",
+            None,
+        ),
+        (
+            "/publish/agui/ada",
+            NDJSON,
+            format!("{started}\n{{"),
+            400,
+            "line 2: ",
+            Some(2),
+        ),
+        (
+            "/publish/agui/ada",
+            NDJSON,
+            format!("{started}\n{{\"type\":\"STEP_STARTED\"}}"),
+            422,
+            "line 2: ",
+            Some(2),
+        ),
+        (
+            "/publish/agui/ada",
+            NDJSON,
+            format!("{started}\n\n{started}"),
+            422,
+            "line 3: ",
+            Some(3),
+        ),
+        (
+            "/publish/agui/ada",
+            "application/json",
+            r#"{"type":"STEP_STARTED","stepName":"s"}"#.to_owned(),
+            422,
+            "ambiguous thread",
+            None,
+        ),
+        (
+            "/publish/agui/ada?thread=u",
+            "application/json",
+            started.to_owned(),
+            422,
+            "thread mismatch",
+            None,
+        ),
+        (
+            "/publish/agui/ada",
+            "text/plain",
+            started.to_owned(),
+            415,
+            "",
+            None,
+        ),
+        (
+            "/publish/agui/ada",
+            NDJSON,
+            "\n\n".to_owned(),
+            400,
+            "",
+            None,
+        ),
+        (
+            "/publish/nothing/ada",
+            "application/json",
+            started.to_owned(),
+            404,
+            "",
+            None,
+        ),
+        (
+            "/publish/agui/ada?msg_id=a%20b",
+            "application/json",
+            started.to_owned(),
+            400,
+            "a message id",
+            None,
+        ),
+        (
+            "/publish/agui/ada",
+            "application/json",
+            format!("\"{}\"", "x".repeat(2 << 20)),
+            413,
+            "",
+            None,
+        ),
+        (
+            "/publish/agui/ada",
+            NDJSON,
+            format!("\"{}\"", "x".repeat(2 << 20)),
+            413,
+            "line 1: ",
+            Some(1),
+        ),
+        (
+            "/publish/agui/ada",
+            NDJSON,
+            "\n".repeat(5 << 20),
+            413,
+            "",
+            None,
+        ),
+    ];
+    for (path, content_type, body, status, detail, line) in cases {
+        let shown = body.chars().take(80).collect::<String>();
+        let (got, problem) = hub.post(path, content_type, body).await;
+        assert_eq!(got, status, "{path} {shown}: {problem}");
+        assert_eq!(problem["status"], status);
+        assert!(
+            problem["detail"].as_str().unwrap().contains(detail),
+            "{problem}"
+        );
+        assert_eq!(
+            problem.get("line").and_then(Value::as_u64),
+            line,
+            "{problem}"
+        );
+    }
+    assert_eq!(
+        hub.state.router().log().store().last(&ada()).seq,
+        0,
+        "a refused request leaves nothing behind"
+    );
+}
+
+#[tokio::test]
+async fn a_publish_is_answered_with_ids_and_safe_to_retry() {
+    let hub = Hub::new();
+    let mut stream = hub.stream("/agui").await;
+    stream.read().await.unwrap();
+    let body = "{\"type\":\"RUN_STARTED\",\"threadId\":\"t\",\"runId\":\"r\"}\n{\"type\":\"RUN_FINISHED\",\"threadId\":\"t\",\"runId\":\"r\"}\n";
+    let (status, answer) = hub.post("/publish/agui/ada?msg_id=k", NDJSON, body).await;
+    assert_eq!(
+        (
+            status,
+            answer["duplicates"].as_u64(),
+            answer["connections"].as_u64()
+        ),
+        (200, Some(0), Some(1))
+    );
+    let (_, again) = hub.post("/publish/agui/ada?msg_id=k", NDJSON, body).await;
+    assert_eq!(
+        (&again["ids"], again["duplicates"].as_u64()),
+        (&answer["ids"], Some(2))
+    );
+    let events = stream.read().await.unwrap();
+    let sent: Vec<_> = answer["ids"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert_eq!(ids(&events), sent);
+}
+
+#[tokio::test]
+async fn live_lines_are_answered_one_by_one() {
+    let hub = Hub::new();
+    let body = concat!(
+        "{\"type\":\"RUN_STARTED\",\"threadId\":\"t\",\"runId\":\"r\"}\n",
+        ": still here\n",
+        "{\"type\":\"TEXT_MESSAGE_END\",\"messageId\":\"m\"}\n",
+        "{\"type\":\"RUN_FINISHED\",\"threadId\":\"t\",\"runId\":\"r\"}",
+    );
+    let request = Request::post("/publish/agui/ada/live")
+        .body(Body::from(body))
+        .unwrap();
+    let answer = hub
+        .send(request)
+        .await
+        .into_body()
+        .collect()
+        .await
+        .unwrap()
+        .to_bytes();
+    let receipts: Vec<Value> = answer
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    assert_eq!(receipts.len(), 3);
+    assert_eq!(
+        (
+            &receipts[0]["line"],
+            receipts[0]["ids"].as_array().map(Vec::len)
+        ),
+        (&json!(1), Some(1))
+    );
+    assert_eq!(
+        (&receipts[1]["line"], &receipts[1]["error"]["status"]),
+        (&json!(3), &json!(422))
+    );
+    assert_eq!(receipts[1]["error"]["rule"], 4);
+    assert_eq!(
+        (
+            &receipts[2]["line"],
+            receipts[2]["ids"].as_array().map(Vec::len)
+        ),
+        (&json!(4), Some(1))
+    );
+}

@@ -1,0 +1,214 @@
+//! What is kept, what is evicted, and what two streams share.
+
+use super::*;
+
+#[test]
+fn without_history_and_readers_nothing_is_encoded_or_kept() {
+    let limits = || Limits {
+        events: 0,
+        ..Limits::default()
+    };
+    let silent = GenericBroadcaster::<Unencodable>::with_limits(limits());
+    assert!(silent.publish(&ada(), &Unencodable).unwrap().ids.is_empty());
+    assert_eq!(silent.store().users(), 0);
+
+    let numbers = Numbers::with_limits(limits());
+    let mut reader = numbers.connect(&ada(), Attach::now()).unwrap();
+    publish(&numbers, 0..2);
+    assert_eq!(read(&mut reader), ["0", "1"]);
+    drop(reader);
+    assert_eq!(numbers.store().used_bytes(), 0);
+}
+
+#[test]
+fn an_event_that_cannot_be_encoded_is_an_error() {
+    let broken = GenericBroadcaster::<Unencodable>::new();
+    assert!(matches!(
+        broken.publish(&ada(), &Unencodable),
+        Err(EventError::Encode(_))
+    ));
+    assert_eq!(broken.store().used_bytes(), 0);
+}
+
+#[test]
+fn the_oldest_events_of_all_users_go_first() {
+    let clock = Arc::new(ManualClock::new(0));
+    let limits = Limits {
+        total_bytes: 4_000,
+        ..Limits::default()
+    };
+    let store = LogStore::with_clock(limits, clock.clone());
+    let record = |text: &str| {
+        let json = format!("\"{text:>0$}\"", 900).into();
+        [Record {
+            channel: Channel::new(0),
+            scope: None,
+            name: None,
+            json,
+            tag: 0,
+        }]
+    };
+    for user in ["a", "b", "c", "d", "e", "f"] {
+        let _delivery = store
+            .append(&UserId::new(user), &record(user), None)
+            .unwrap();
+        clock.advance(10);
+    }
+    assert!(store.used_bytes() <= 4_000, "{}", store.used_bytes());
+    let kept: Vec<_> = ["a", "b", "c", "d", "e", "f"]
+        .into_iter()
+        .filter(|user| {
+            !store
+                .find(&UserId::new(*user))
+                .unwrap()
+                .lock()
+                .ring
+                .is_empty()
+        })
+        .collect();
+    assert_eq!(kept, ["d", "e", "f"]);
+}
+
+#[test]
+fn idle_users_are_forgotten_and_their_numbers_never_come_back() {
+    let clock = Arc::new(ManualClock::new(0));
+    let limits = Limits {
+        age: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let store = LogStore::with_clock(limits, clock.clone());
+    let numbers = Numbers::on(&store, View::alone("numbers"));
+    publish(&numbers, 0..5);
+    let old = store.last(&ada());
+    for _ in 0..4 {
+        clock.advance(1_500);
+        store.trim(100);
+    }
+    assert_eq!((store.users(), store.used_bytes()), (0, 0));
+    publish(&numbers, 5..6);
+    assert_eq!(store.last(&ada()).seq, 6);
+    let mut reader = numbers
+        .connect(
+            &ada(),
+            Attach {
+                start: Start::After(old),
+                ..Attach::now()
+            },
+        )
+        .unwrap();
+    assert_eq!(read(&mut reader), ["5"]);
+}
+
+#[test]
+fn too_many_users_retire_the_one_that_nobody_reads() {
+    let limits = Limits {
+        users: 2,
+        ..Limits::default()
+    };
+    let numbers = Numbers::with_limits(limits);
+    let bob = UserId::new("bob");
+    let _ada = numbers.connect(&ada(), Attach::now()).unwrap();
+    assert!(numbers.publish(&bob, &Number(1)).is_ok());
+    let _carl = numbers
+        .connect(&UserId::new("carl"), Attach::now())
+        .unwrap();
+    assert_eq!(numbers.store().users(), 2);
+    assert!(matches!(
+        numbers.publish(&bob, &Number(2)),
+        Err(EventError::Overloaded(_))
+    ));
+}
+
+#[test]
+fn two_streams_of_one_store_share_ids_and_keep_an_event_once() {
+    const NOTES: Channel = Channel::new(0);
+    const ALL: Channel = Channel::new(1);
+    const RULES: &[EnvelopeRule] = &[EnvelopeRule {
+        channel: NOTES,
+        protocol: "note",
+        with_thread: true,
+    }];
+    let store = LogStore::new(Limits::default());
+    let view = |own, follows: &[Channel], envelopes| View {
+        name: "test",
+        own,
+        follows: Channels::of(follows),
+        envelopes,
+        ephemeral: false,
+    };
+    let notes = Numbers::on(&store, view(NOTES, &[NOTES], &[]));
+    let all = Numbers::on(&store, view(ALL, &[NOTES, ALL], RULES));
+    let mut of_thread = notes.connect(&ada(), Attach::now().scoped("t")).unwrap();
+    let mut of_all = all.connect(&ada(), Attach::now()).unwrap();
+    for scope in ["t", "u"] {
+        let json = format!("\"{scope}\"").into();
+        let record = Record {
+            channel: NOTES,
+            scope: Some(scope.into()),
+            name: None,
+            json,
+            tag: 0,
+        };
+        let delivery = store.append(&ada(), &[record], None).unwrap();
+        assert_eq!(delivery.reached(&all).woken, 1);
+        assert_eq!(delivery.reached(&notes).woken, usize::from(scope == "t"));
+    }
+    assert_eq!(read(&mut of_thread), ["\"t\""]);
+    assert_eq!(poll(&mut of_thread), None);
+    let mut batch = Batch::default();
+    let polled = of_all.poll_next(&mut Context::from_waker(Waker::noop()), &mut batch);
+    assert_eq!(polled, Poll::Ready(Next::Events));
+    let threads: Vec<_> = batch
+        .events
+        .iter()
+        .map(|(_, frame)| frame.envelope.clone().unwrap().thread)
+        .collect();
+    assert_eq!(threads, [Some("t".into()), Some("u".into())]);
+    assert_eq!(batch.events[0].0.unwrap().seq, 1);
+}
+
+#[test]
+fn an_expected_last_sequence_is_compared_under_the_lock() {
+    let store = LogStore::new(Limits::default());
+    let record = [Record {
+        channel: Channel::new(0),
+        scope: None,
+        name: None,
+        json: "1".into(),
+        tag: 7,
+    }];
+    let first = store.append(&ada(), &record, Some(0)).unwrap();
+    assert_eq!((first.ids[0].seq, first.ids[0].tag), (1, 7));
+    assert!(matches!(
+        store.append(&ada(), &record, Some(0)),
+        Err(EventError::Conflict { last: 1 })
+    ));
+}
+
+#[test]
+fn closing_ends_every_stream_and_refuses_new_ones() {
+    let numbers = Numbers::new();
+    let mut reader = numbers.connect(&ada(), Attach::now()).unwrap();
+    numbers.close(ClosingReason::Draining);
+    assert_eq!(
+        poll(&mut reader),
+        Some((Next::Closed(ClosingReason::Draining), vec![]))
+    );
+    assert!(matches!(
+        numbers.connect(&ada(), Attach::now()),
+        Err(ConnectError::Closed)
+    ));
+    assert_eq!(numbers.total(), 0);
+}
+
+#[test]
+fn an_operator_sees_cursors_and_lag() {
+    let numbers = Numbers::new();
+    let mut reader = numbers.connect(&ada(), Attach::now()).unwrap();
+    publish(&numbers, 0..3);
+    let lag = || numbers.connections(Some(&ada()))[0].lag;
+    assert_eq!(lag(), 3);
+    read(&mut reader);
+    assert_eq!(poll(&mut reader), None);
+    assert_eq!(lag(), 0);
+}
