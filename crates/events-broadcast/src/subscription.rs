@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use events_core::{ConnectionId, EventId, Frame, UserId};
 use events_sse::{ClosingReason, GapReason};
 
@@ -125,6 +126,36 @@ impl Subscription {
     #[must_use]
     pub const fn missed(&self) -> Option<&Missed> {
         self.missed.as_ref()
+    }
+
+    /// Goes on with the next event, whatever has been read, and returns the new cursor.
+    ///
+    /// For readers of a stream with a fold: what lies before is told to them in another way.
+    pub fn skip_to_end(&mut self) -> EventId {
+        self.missed = None;
+        let mut state = self.log.lock();
+        let last = state.last;
+        Self::cursor(&mut state, self.key).position = last.seq;
+        last.id(self.store.inner.epoch)
+    }
+
+    /// Returns the JSON of the events that this reader has yet to read and that `wants` picks by their JSON.
+    ///
+    /// Looks at every event after the position: for a reader that has just come back, not for each batch.
+    #[must_use]
+    pub fn unread(&self, wants: impl Fn(&[u8]) -> bool) -> Vec<Bytes> {
+        let state = self.log.lock();
+        let watcher = &state.watchers[self.key];
+        let position = match &watcher.intake {
+            Intake::Cursor(cursor) if !cursor.parked => cursor.position,
+            _ => return Vec::new(),
+        };
+        state
+            .ring
+            .range(state.index_after(position)..)
+            .filter(|entry| watcher.wants(entry) && wants(&entry.json))
+            .map(|entry| entry.json.clone())
+            .collect()
     }
 
     /// Reads the next events into `batch`, which is emptied first.

@@ -191,3 +191,32 @@ fn a_shared_payload_is_written_as_it_is() {
     encode_frame(None, &Frame::json(payload.clone()), &mut out);
     assert_eq!(out.len(), payload.len() + "data: \n\n".len());
 }
+
+#[test]
+fn a_large_payload_is_shared_and_the_bytes_are_the_same() {
+    let small = Frame::json(vec![b'1'; SHARED_BYTES - 1]);
+    let large = Frame::json(vec![b'1'; SHARED_BYTES]).named("x");
+    let wrapped = large.clone().wrapped(Envelope {
+        protocol: "agui",
+        thread: Some(Arc::from("t")),
+    });
+    let broken = Frame::json(["1".repeat(SHARED_BYTES), "2".into()].join("\n"));
+    let id = Some(EventId::new(Epoch::from_bits(1), 1, 1));
+    for (frame, is_shared) in [
+        (small, false),
+        (large, true),
+        (wrapped, true),
+        (broken, false),
+    ] {
+        let (mut out, mut pieces) = (b": before\n\n".to_vec(), VecDeque::new());
+        encode_frame_shared(id, &frame, &mut out, &mut pieces);
+        let shares = pieces
+            .iter()
+            .any(|piece| piece.as_ptr() == frame.data.as_ptr());
+        assert_eq!(shares, is_shared);
+        let all: Vec<u8> = pieces.iter().flatten().chain(&out).copied().collect();
+        let mut expected = b": before\n\n".to_vec();
+        encode_frame(id, &frame, &mut expected);
+        assert!(all == expected, "the bytes differ");
+    }
+}
