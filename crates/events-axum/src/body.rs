@@ -1,7 +1,7 @@
 //! The body of a stream: a subscription, written out as Server-Sent Events.
 
 use std::{
-    convert::Infallible,
+    collections::VecDeque,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -9,9 +9,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use events_broadcast::{Batch, Missed, Next, Subscription};
+use events_broadcast::{Batch, Missed};
 use events_sse::{
-    ClosingReason, Gap, encode_frame, encode_heartbeat_comment, encode_heartbeat_event,
+    ClosingReason, Gap, encode_frame_shared, encode_heartbeat_comment, encode_heartbeat_event,
     encode_id_only,
 };
 use http_body::{Body, Frame};
@@ -23,13 +23,22 @@ use crate::{
     head::{first_bytes, last_bytes},
     metrics::StreamEnds,
     query::HeartbeatForm,
+    source::{Source, Step},
 };
 
 /// A snapshot that is still being made.
 pub(crate) type Prelude = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
 
+/// What is reserved for one payload at most, in bytes; larger ones are shared and not copied.
+const MAX_RESERVE: usize = 16 << 10;
+
 /// The longest unknown cursor that is repeated to the client, in bytes.
 const MAX_ECHO: usize = 64;
+
+/// The stream was cut on purpose, so that the client does not take its end for the end of what it follows.
+#[derive(Debug, thiserror::Error)]
+#[error("stream cut: {0}")]
+pub(crate) struct Cut(&'static str);
 
 /// How a stream behaves.
 #[derive(Debug)]
@@ -38,6 +47,8 @@ pub(crate) struct Manner {
     pub(crate) heartbeat_form: HeartbeatForm,
     pub(crate) has_control: bool,
     pub(crate) has_ids: bool,
+    /// An end before its time is a broken transfer: official clients take a clean end for a success.
+    pub(crate) is_cut_short: bool,
     pub(crate) drain: Option<Drain>,
     pub(crate) ends: StreamEnds,
 }
@@ -46,9 +57,10 @@ pub(crate) struct Manner {
 ///
 /// It is polled only as fast as its client reads, and holds one batch at a time.
 pub(crate) struct EventBody {
-    subscription: Subscription,
+    source: Source,
     manner: Manner,
-    first: Option<Vec<u8>>,
+    /// What has been written and not been handed on.
+    pieces: VecDeque<Bytes>,
     prelude: Option<Prelude>,
     batch: Batch,
     silent_since: Instant,
@@ -56,52 +68,68 @@ pub(crate) struct EventBody {
     /// When this stream ends, once a drain has begun.
     drained: Option<Pin<Box<Sleep>>>,
     end: Option<&'static str>,
+    /// The end is still to be told as a broken transfer.
+    is_cut: bool,
     span: Span,
 }
 
 impl EventBody {
     pub(crate) fn new(
-        subscription: Subscription,
+        source: Source,
         manner: Manner,
         prelude: Option<Prelude>,
         span: Span,
     ) -> Self {
         let now = Instant::now();
         // With a gap or a prelude ahead, the cursor comes with those: a cut before must not skip them.
-        let is_primed = manner.has_ids && prelude.is_none() && subscription.missed().is_none();
-        let first = first_bytes(is_primed.then(|| subscription.primed()));
-        span.in_scope(|| tracing::debug!(user = %subscription.user(), "stream opened"));
+        let primed = source
+            .primed()
+            .filter(|_| manner.has_ids && prelude.is_none());
+        let first = first_bytes(primed);
+        span.in_scope(|| tracing::debug!(user = %source.user(), "stream opened"));
         Self {
-            subscription,
-            first: Some(first),
+            source,
+            pieces: VecDeque::from([first.into()]),
             prelude,
             batch: Batch::default(),
             silent_since: now,
             heartbeat: Box::pin(sleep_until(now + manner.heartbeat)),
             drained: None,
             end: None,
+            is_cut: false,
             span,
             manner,
         }
     }
 
-    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(first));
+    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        loop {
+            if let Some(piece) = self.pieces.pop_front() {
+                return Poll::Ready(Some(Ok(piece)));
+            }
+            if let Some(end) = self.end {
+                let is_cut = std::mem::take(&mut self.is_cut);
+                return Poll::Ready(is_cut.then_some(Err(Cut(end))));
+            }
+            let out = ready!(self.poll_more(context));
+            if !out.is_empty() {
+                self.pieces.push_back(out.into());
+            }
         }
-        if self.end.is_some() {
-            return Poll::Ready(None);
-        }
+    }
+
+    /// Writes what comes next: to `pieces`, and the rest of it to what is returned.
+    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<Vec<u8>> {
         if self.poll_drained(context).is_ready() {
-            return Poll::Ready(Some(self.close(ClosingReason::Draining, "draining")));
+            return Poll::Ready(self.close(ClosingReason::Draining, "draining"));
         }
         if let Some(prelude) = &mut self.prelude {
             if let Poll::Ready(bytes) = prelude.as_mut().poll(context) {
                 self.prelude = None;
-                return Poll::Ready(Some(bytes));
+                return Poll::Ready(bytes);
             }
-        } else if let Poll::Ready(next) = self.subscription.poll_next(context, &mut self.batch) {
-            return Poll::Ready(Some(self.write(next)));
+        } else if let Poll::Ready(step) = self.source.poll_next(context, &mut self.batch) {
+            return Poll::Ready(self.write(step));
         }
         ready!(self.poll_heartbeat(context));
         let mut out = Vec::with_capacity(48);
@@ -109,27 +137,26 @@ impl EventBody {
             HeartbeatForm::Comment => encode_heartbeat_comment(&mut out),
             HeartbeatForm::Event => encode_heartbeat_event(&mut out),
         }
-        Poll::Ready(Some(out))
+        Poll::Ready(out)
     }
 
-    fn write(&mut self, next: Next) -> Vec<u8> {
-        match next {
-            Next::Events => {
-                let mut out = Vec::with_capacity(
-                    self.batch
-                        .events
-                        .iter()
-                        .map(|(_, frame)| frame.data.len() + 160)
-                        .sum(),
-                );
-                for (id, frame) in &self.batch.events {
-                    encode_frame(*id, frame, &mut out);
+    fn write(&mut self, step: Step) -> Vec<u8> {
+        match step {
+            Step::Events => {
+                let small = |frame: &events_core::Frame| frame.data.len().min(MAX_RESERVE) + 160;
+                let bytes = self.batch.events.iter().map(|(_, frame)| small(frame));
+                let mut out = Vec::with_capacity(bytes.sum());
+                for (id, frame) in self.batch.events.drain(..) {
+                    encode_frame_shared(id, &frame, &mut out, &mut self.pieces);
                 }
-                self.batch.events.clear();
                 out
             }
-            Next::Missed(missed) => self.gap(missed),
-            Next::Closed(reason) => self.close(reason, reason_name(reason)),
+            Step::Missed(missed) => self.gap(missed),
+            Step::Closed(reason) => self.close(reason, reason_name(reason)),
+            Step::Ended => {
+                self.end = Some("run_ended");
+                Vec::new()
+            }
         }
     }
 
@@ -151,6 +178,10 @@ impl EventBody {
 
     fn close(&mut self, reason: ClosingReason, name: &'static str) -> Vec<u8> {
         self.end = Some(name);
+        self.is_cut = self.manner.is_cut_short;
+        if self.is_cut {
+            return Vec::new();
+        }
         last_bytes(reason, self.manner.has_control)
     }
 
@@ -187,17 +218,15 @@ impl EventBody {
 
 impl Body for EventBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Cut;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let bytes = ready!(self.poll_bytes(context));
-        Poll::Ready(bytes.map(|bytes| {
-            self.silent_since = Instant::now();
-            Ok(Frame::data(bytes.into()))
-        }))
+        self.silent_since = Instant::now();
+        Poll::Ready(bytes.map(|bytes| bytes.map(Frame::data)))
     }
 }
 

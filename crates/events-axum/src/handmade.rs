@@ -26,6 +26,7 @@ use crate::{
     head::stream_response,
     metrics::Metrics,
     query::HeartbeatForm,
+    source::Source,
 };
 
 /// Answers with a live stream of a broadcaster's events for the context's user: ids, heartbeats, gaps, a slot that
@@ -58,10 +59,16 @@ pub async fn create_sse_stream<E>(
         heartbeat_form: HeartbeatForm::Comment,
         has_control: true,
         has_ids: !broadcaster.is_ephemeral(),
+        is_cut_short: false,
         drain: None,
         ends: Metrics::default().ends_of(name),
     };
-    stream_response(Body::new(EventBody::new(subscription, manner, None, span)))
+    stream_response(Body::new(EventBody::new(
+        Source::Log(subscription),
+        manner,
+        None,
+        span,
+    )))
 }
 
 /// The keep-alive of a hand-made axum `Sse`: a heartbeat comment after 15 seconds of silence.

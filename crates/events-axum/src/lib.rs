@@ -32,6 +32,7 @@
 //! 4. No task is spawned here. Timers live in the bodies that wait on them.
 //! 5. Inner crates know no status codes; `reject.rs` decides.
 
+mod agui;
 mod body;
 mod context;
 mod drain;
@@ -43,12 +44,14 @@ mod operations;
 mod publish;
 mod query;
 mod reject;
+mod source;
 mod state;
 mod streams;
 
 #[cfg(test)]
 mod tests;
 
+pub use agui::agui_router;
 pub use context::{ContextProvider, RequestContext, RouterContexts};
 pub use handmade::{StreamWithGuard, create_sse_stream, standard_keep_alive};
 pub use operations::operations_router;
@@ -60,6 +63,7 @@ pub use streams::stream_router;
 /// Everything a hub serves: streams, publishing, health, metrics and connections.
 pub fn hub_router(state: StreamState) -> axum::Router {
     stream_router(state.clone())
+        .merge(agui_router(state.clone()))
         .merge(publish_router(state.clone()))
         .merge(operations_router(state))
 }

@@ -17,7 +17,7 @@ use events_sse::{NDJSON_CONTENT_TYPE, NdjsonDecoder, NdjsonItem};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Deserialize, Serialize};
 
-use crate::{Problem, RequestContext, StreamState};
+use crate::{Problem, RequestContext, StreamState, query::read_time};
 
 /// What a JSON body may have around its one event, in bytes.
 const JSON_SLACK: usize = 1 << 10;
@@ -25,6 +25,8 @@ const JSON_SLACK: usize = 1 << 10;
 const MAX_DISCARD: usize = 16 << 20;
 /// How long that may take.
 const DISCARD_TIME: Duration = Duration::from_secs(5);
+/// The longest time that a run may be silent.
+const MAX_RUN_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// The longest user id that can be published for, in bytes.
 const MAX_USER_ID: usize = 256;
 
@@ -80,6 +82,7 @@ impl PublishStream {
 struct Fields {
     thread: Option<String>,
     msg_id: Option<String>,
+    run_timeout: Option<String>,
 }
 
 /// Where a request publishes to, and who may: everything but the events.
@@ -89,6 +92,8 @@ pub(crate) struct Target {
     pub(crate) user: UserId,
     thread: Option<ThreadId>,
     pub(crate) msg_id: Option<MsgId>,
+    /// How long runs that this request starts may be silent.
+    run_timeout: Option<Duration>,
     /// The version in which A2A objects are sent to us.
     a2a_version: A2AVersion,
 }
@@ -96,7 +101,13 @@ pub(crate) struct Target {
 impl Target {
     pub(crate) fn read(&self, json: &[u8]) -> Result<Item, InvalidEvent> {
         match self.stream {
-            PublishStream::AgUi => Item::agui(json, self.thread.clone()),
+            PublishStream::AgUi => {
+                let item = Item::agui(json, self.thread.clone())?;
+                Ok(match self.run_timeout {
+                    Some(timeout) => item.with_run_timeout(timeout),
+                    None => item,
+                })
+            }
             PublishStream::A2A => Item::a2a(json, self.a2a_version),
             PublishStream::System => Item::system(json),
             PublishStream::Analytics => Item::analytics(json),
@@ -136,6 +147,11 @@ impl FromRequestParts<StreamState> for Target {
             stream: PublishStream::parse(&stream)?,
             user,
             thread: fields.thread.map(ThreadId::from),
+            run_timeout: fields
+                .run_timeout
+                .as_deref()
+                .map(|text| read_time("run_timeout", text, MAX_RUN_TIMEOUT))
+                .transpose()?,
             msg_id: msg_id
                 .map(MsgId::new)
                 .transpose()
@@ -284,7 +300,7 @@ pub(crate) fn with_id(item: Item, msg_id: Option<MsgId>) -> Item {
     }
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     match Limited::new(&mut body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {

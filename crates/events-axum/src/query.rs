@@ -1,6 +1,6 @@
 //! What a client asks of a stream.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -81,4 +81,13 @@ impl<S: Send + Sync> FromRequestParts<S> for StreamQuery {
             has_control: fields.control == Switch::On,
         })
     }
+}
+
+/// Reads a time such as `30s` out of a query.
+pub(crate) fn read_time(name: &str, text: &str, max: Duration) -> Result<Duration, Problem> {
+    let time = humantime::parse_duration(text).ok();
+    time.filter(|time| *time <= max).ok_or_else(|| {
+        let max = humantime::format_duration(max);
+        Problem::bad_request(format!("{name}={text:?}: use a time such as 30s, at most {max}"))
+    })
 }

@@ -19,6 +19,7 @@ use crate::{
     body::{EventBody, Manner, Prelude},
     head::{come_back_later, stream_response},
     query::StreamQuery,
+    source::Source,
 };
 
 /// The GET streams `/agui`, `/a2a`, `/contexts` and `/analytics`.
@@ -38,8 +39,22 @@ async fn agui(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
-    let scope = query.thread.clone();
-    state.open(&context, state.router().agui(), &query, scope, |_, _| None)
+    let Some(thread) = &query.thread else {
+        return state.open(&context, state.router().agui(), &query, None, |_, _| None);
+    };
+    if state.is_draining() {
+        return come_back_later();
+    }
+    let wish = state.router().subscribe(context.user_id());
+    let wish = wish.from_cursor(query.cursor.as_deref());
+    match wish.thread(&**thread) {
+        Ok(subscription) => {
+            let manner = state.manner("agui", &query, true);
+            stream(Source::thread(subscription, None), manner, None, "agui")
+        }
+        Err(ConnectError::Closed) => come_back_later(),
+        Err(error) => Problem::from(error).into_response(),
+    }
 }
 
 async fn a2a(
@@ -102,27 +117,21 @@ impl StreamState {
             Err(error) => return Problem::from(error).into_response(),
         };
         let prelude = prelude(self, &subscription);
-        let stream = broadcaster.name();
-        let span = tracing::info_span!(
-            "stream",
-            stream,
-            connection = subscription.connection().as_str(),
-            end = tracing::field::Empty,
-        );
-        let manner = Manner {
+        let name = broadcaster.name();
+        let manner = self.manner(name, query, !broadcaster.is_ephemeral());
+        stream(Source::Log(subscription), manner, prelude, name)
+    }
+
+    fn manner(&self, name: &str, query: &StreamQuery, has_ids: bool) -> Manner {
+        Manner {
             heartbeat: self.inner.config.heartbeat,
             heartbeat_form: query.heartbeat,
             has_control: query.has_control,
-            has_ids: !broadcaster.is_ephemeral(),
+            has_ids,
+            is_cut_short: false,
             drain: Some(self.inner.drain.clone()),
-            ends: self.inner.metrics.ends_of(stream),
-        };
-        stream_response(Body::new(EventBody::new(
-            subscription,
-            manner,
-            prelude,
-            span,
-        )))
+            ends: self.inner.metrics.ends_of(name),
+        }
     }
 
     /// Asks for the user's contexts and writes CONNECTED and CONTEXTS_SNAPSHOT.
@@ -172,6 +181,22 @@ impl StreamState {
             out
         })
     }
+}
+
+/// Answers with a stream.
+pub(crate) fn stream(
+    source: Source,
+    manner: Manner,
+    prelude: Option<Prelude>,
+    name: &'static str,
+) -> Response {
+    let span = tracing::info_span!(
+        "stream",
+        stream = name,
+        connection = source.connection().as_str(),
+        end = tracing::field::Empty,
+    );
+    stream_response(Body::new(EventBody::new(source, manner, prelude, span)))
 }
 
 fn write_system(event: &SystemEvent, id: Option<EventId>, out: &mut Vec<u8>) {

@@ -1,6 +1,6 @@
 //! What can be published.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use events_core::ThreadId;
 use events_models::{
@@ -128,6 +128,7 @@ pub struct Item {
     pub(crate) msg_id: Option<MsgId>,
     /// The event was read from JSON, so it is known to be legal by itself.
     pub(crate) is_checked: bool,
+    pub(crate) run_timeout: Option<Duration>,
 }
 
 impl Item {
@@ -137,6 +138,7 @@ impl Item {
             event: event.into(),
             msg_id: None,
             is_checked: false,
+            run_timeout: None,
         }
     }
 
@@ -151,6 +153,7 @@ impl Item {
             event: BusEvent::AgUi { thread, event },
             msg_id: None,
             is_checked: true,
+            run_timeout: None,
         })
     }
 
@@ -166,6 +169,7 @@ impl Item {
             event: event.into(),
             msg_id: None,
             is_checked: true,
+            run_timeout: None,
         })
     }
 
@@ -180,6 +184,7 @@ impl Item {
             event: event.into(),
             msg_id: None,
             is_checked: true,
+            run_timeout: None,
         })
     }
 
@@ -194,7 +199,15 @@ impl Item {
             event: event.into(),
             msg_id: None,
             is_checked: true,
+            run_timeout: None,
         })
+    }
+
+    /// Says how long the run that this event starts may be silent. Without effect on any other event.
+    #[must_use]
+    pub const fn with_run_timeout(mut self, run_timeout: Duration) -> Self {
+        self.run_timeout = Some(run_timeout);
+        self
     }
 
     /// Gives the item a message id.

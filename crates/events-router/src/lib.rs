@@ -39,17 +39,23 @@
 
 mod contexts;
 mod event;
+mod folds;
 mod known;
 mod lane;
 mod lanes;
 mod memory_log;
+mod overdue;
 mod publish;
 mod refusal;
 mod router;
 mod routes;
 mod run;
 mod singletons;
+mod snapshot;
+mod subscribe;
 mod tasks;
+mod thread_subscription;
+mod threads;
 
 #[cfg(test)]
 mod tests;
@@ -63,3 +69,6 @@ pub use run::Run;
 pub use singletons::{
     A2A_BROADCASTER, AGUI_BROADCASTER, ANALYTICS_BROADCASTER, AlreadyInstalled, CONTEXT_BROADCASTER,
 };
+pub use snapshot::{ThreadOverview, ThreadSnapshot, ThreadState};
+pub use subscribe::Subscribe;
+pub use thread_subscription::{ThreadNext, ThreadSubscription};

@@ -11,6 +11,7 @@ use crate::{
     BusEvent, EventRouter, Item, MsgId, PublishError, Published, Refusal,
     lane::{LaneState, Undo},
     routes::{A2A, AGUI, CONTEXT, SYSTEM},
+    threads::ThreadBounds,
 };
 
 type Records = SmallVec<[Record; 2]>;
@@ -39,10 +40,13 @@ struct Batch {
     records: Records,
     plans: SmallVec<[Plan; 1]>,
     seen: SmallVec<[Seen; 1]>,
+    /// What the folds learn once the batch is in the log, as far as they have not been told.
+    told: Vec<(Arc<str>, AgUiEvent)>,
     undo: Undo,
     /// A single event needs no copy of its thread's state unless chunks are about: see `admit`.
     is_single: bool,
     thread_of_request: Option<Arc<str>>,
+    thread_bounds: ThreadBounds,
     event_limit: usize,
     /// Where events are encoded.
     scratch: Vec<u8>,
@@ -95,15 +99,24 @@ impl EventRouter {
         is_single: bool,
     ) -> Result<Published, PublishError> {
         let inner = &*self.inner;
-        loop {
-            let lane = inner.lanes.find_or_create(user, &*inner.clock)?;
-            let mut state = lane.lock();
-            // It may have been removed between the look-up and the lock; then the next look-up makes a new one.
-            if !state.removed {
-                let batch = Batch::new(is_single, inner);
-                return self.append_in(&mut state, batch, user, items);
-            }
+        let published = inner.lanes.in_lane(user, &*inner.clock, |state| {
+            self.end_overdue_runs(state, user);
+            self.append_in(state, Batch::new(is_single, inner), user, items)
+        })?;
+        if inner.lanes.folds.is_exceeded() {
+            inner.lanes.shed();
         }
+        published
+    }
+
+    pub(crate) fn append_one(
+        &self,
+        state: &mut LaneState,
+        user: &UserId,
+        item: Item,
+    ) -> Result<Published, PublishError> {
+        let batch = Batch::new(true, &self.inner);
+        self.append_in(state, batch, user, [(0, item)].into_iter())
     }
 
     fn append_in(
@@ -156,7 +169,7 @@ impl EventRouter {
     ) -> Option<Vec<AgUiEvent>> {
         let lane = self.inner.lanes.find(user)?;
         let state: MutexGuard<'_, LaneState> = lane.lock();
-        state.closing_events(thread, run, self.inner.clock.now_ms())
+        state.threads.closing_events(thread, run, self.inner.clock.now_ms())
     }
 }
 
@@ -193,7 +206,9 @@ impl Batch {
             records: Records::new(),
             plans: SmallVec::new(),
             seen: SmallVec::new(),
+            told: Vec::new(),
             undo: Undo::default(),
+            thread_bounds: inner.thread_bounds,
             is_single,
             thread_of_request: None,
             event_limit: inner.log_store().limits().event_bytes,
@@ -213,7 +228,7 @@ impl Batch {
         match item.event {
             BusEvent::AgUi { thread, event } => {
                 let found =
-                    state.thread_of(thread.as_ref(), &event, self.thread_of_request.as_ref());
+                    state.threads.thread_of(thread.as_ref(), &event, self.thread_of_request.as_ref());
                 let starts_run = matches!(event, AgUiEvent::RunStarted(_));
                 if let (Ok(thread), true) = (&found, starts_run) {
                     self.thread_of_request = Some(Arc::clone(thread));
@@ -221,6 +236,9 @@ impl Batch {
                 if known.is_none() {
                     let thread = found?;
                     self.admit(state, &thread, event, item.msg_id.as_ref())?;
+                    if let (true, Some(timeout)) = (starts_run, item.run_timeout) {
+                        state.threads.set_run_timeout(&thread, timeout, self.now_ms);
+                    }
                     if starts_run {
                         self.seen.push(Seen::Run(thread));
                     }
@@ -256,20 +274,25 @@ impl Batch {
         event: AgUiEvent,
         msg_id: Option<&MsgId>,
     ) -> Result<(), Refused> {
+        let threads = &mut state.threads;
+        let (bounds, now_ms) = (self.thread_bounds, self.now_ms);
+        let mut event = event;
         if self.is_single && !event.is_chunk() {
             // Everything that can fail comes before the change of state, so nothing needs to be put back.
             let json = self.encode(|out| event.write_json(out))?;
             self.check_size(&json)?;
-            if state.admit_plain(thread, &event, self.now_ms)? {
-                return self.push(AGUI, Some(thread), json, msg_id);
+            match threads.admit_plain(thread, event, bounds, now_ms)? {
+                None => return self.push(AGUI, Some(thread), json, msg_id),
+                Some(back) => event = back,
             }
         }
         let mut admitted = Vec::new();
-        state.save(thread, &mut self.undo);
-        state.admit(thread, event, self.now_ms, &mut admitted)?;
+        threads.save(thread, &mut self.undo.threads);
+        threads.admit(thread, event, bounds, now_ms, &mut admitted)?;
         for event in admitted {
             let json = self.encode(|out| event.write_json(out))?;
             self.push(AGUI, Some(thread), json, msg_id)?;
+            self.told.push((Arc::clone(thread), event));
         }
         Ok(())
     }
@@ -363,6 +386,9 @@ impl Batch {
                     }
                 }
             }
+        }
+        for (thread, event) in self.told {
+            state.threads.tell(&thread, event);
         }
         for seen in self.seen {
             match seen {

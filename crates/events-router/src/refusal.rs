@@ -1,5 +1,7 @@
 //! Why a publish is refused.
 
+use std::{fmt, time::Duration};
+
 use events_core::EventError;
 use events_models::{
     InvalidEvent, a2a::order::OrderError as TaskOrderError, agui::order::OrderError,
@@ -15,6 +17,14 @@ pub enum Refusal {
     /// The order rules of AG-UI forbid the event here.
     #[error(transparent)]
     Order(#[from] OrderError),
+    /// The event is late: its run was ended because it had been silent for too long.
+    #[error("the run was ended because it had no event for {}; begin a new one ({order})", Seconds(*.after))]
+    TimedOut {
+        /// How long a run of the thread may be silent.
+        after: Duration,
+        /// The order rule that the event breaks now.
+        order: OrderError,
+    },
     /// The order rules of A2A forbid the event here.
     #[error(transparent)]
     Task(#[from] TaskOrderError),
@@ -59,6 +69,22 @@ impl From<PublishError> for EventError {
         match error {
             PublishError::Refused { refusal, .. } => Self::Rejected(refusal.into()),
             PublishError::Log(error) => error,
+        }
+    }
+}
+
+/// A time for people: `15m`, `90s`, `0.5s`.
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        if self.0.subsec_millis() > 0 {
+            write!(f, "{}s", self.0.as_secs_f64())
+        } else if seconds >= 60 && seconds.is_multiple_of(60) {
+            write!(f, "{}m", seconds / 60)
+        } else {
+            write!(f, "{seconds}s")
         }
     }
 }

@@ -7,13 +7,15 @@ use events_broadcast::{Limits, LogStore};
 use events_core::{Clock, EventBus, EventResult, RecordIds, SystemClock, ThreadId, UserId};
 use events_models::{
     A2AEvent, AgUiEvent, AnalyticsEvent, ContextEvent, ContextSummary, SystemEvent,
+    agui::fold::ThreadContent,
 };
 
 use crate::{
     A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, BusEvent, ContextBroadcaster, Item,
-    MemoryLog, PublishError, Run,
+    MemoryLog, PublishError, Run, Subscribe,
     known::{KnownBounds, MsgHasher},
     lanes::Lanes,
+    threads::{ThreadBounds, millis},
     routes::{A2A_VIEW, AGUI_VIEW, ANALYTICS_VIEW, CONTEXTS_VIEW},
 };
 
@@ -26,8 +28,14 @@ pub struct RouterConfig {
     pub dedupe_age: Duration,
     /// How many message ids per user are known at least. Sixteen times as many are the most.
     pub dedupe_ids: usize,
-    /// How long the order state of a user without an active run is kept.
+    /// How long a thread without an active run is remembered, and a user without one.
     pub idle: Duration,
+    /// How long a run may be silent before it is ended with RUN_ERROR.
+    pub run_timeout: Duration,
+    /// What the fold of one thread may take, in bytes; beyond it the thread has no prelude. 0 turns folds off.
+    pub fold_bytes: usize,
+    /// What the folds of all users may take together, in bytes; beyond it the oldest finished threads go first.
+    pub fold_total_bytes: usize,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -39,6 +47,9 @@ impl Default for RouterConfig {
             dedupe_age: Duration::from_secs(120),
             dedupe_ids: 4_096,
             idle: Duration::from_secs(3_600),
+            run_timeout: Duration::from_secs(15 * 60),
+            fold_bytes: ThreadContent::MAX_BYTES,
+            fold_total_bytes: 128 << 20,
             clock: Arc::new(SystemClock),
         }
     }
@@ -90,6 +101,7 @@ pub(crate) struct Inner {
     pub(crate) contexts: ContextBroadcaster,
     pub(crate) analytics: AnalyticsBroadcaster,
     pub(crate) lanes: Lanes,
+    pub(crate) thread_bounds: ThreadBounds,
     pub(crate) msg_hasher: MsgHasher,
     pub(crate) known_bounds: KnownBounds,
     pub(crate) clock: Arc<dyn Clock>,
@@ -104,6 +116,9 @@ impl EventRouter {
             dedupe_age,
             dedupe_ids,
             idle,
+            run_timeout,
+            fold_bytes,
+            fold_total_bytes,
             clock,
         } = config;
         let users = limits.users;
@@ -122,7 +137,11 @@ impl EventRouter {
             contexts: ContextBroadcaster::on(&store, CONTEXTS_VIEW),
             analytics: AnalyticsBroadcaster::on(&analytics_store, ANALYTICS_VIEW),
             log: MemoryLog::new(store),
-            lanes: Lanes::new(users, i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)),
+            lanes: Lanes::new(users, millis(idle), fold_total_bytes),
+            thread_bounds: ThreadBounds {
+                run_timeout_ms: millis(run_timeout),
+                fold_bytes,
+            },
             msg_hasher: MsgHasher::default(),
             known_bounds: KnownBounds {
                 age: dedupe_age,
@@ -186,8 +205,28 @@ impl EventRouter {
         self.inner.lanes.active_runs()
     }
 
-    /// Ages history and forgets idle users. Publishing does a little of it; a server calls this from a timer.
+    /// Tells what the folds of all threads take, in bytes.
+    #[must_use]
+    pub fn fold_bytes(&self) -> usize {
+        self.inner.lanes.folds.bytes()
+    }
+
+    /// Counts the threads that were forgotten, or lost their fold, because all folds together were too large.
+    #[must_use]
+    pub fn folds_shed(&self) -> u64 {
+        self.inner.lanes.folds.shed()
+    }
+
+    /// Prepares to follow one thread of a user from where it stands.
+    pub fn subscribe(&self, user: &UserId) -> Subscribe {
+        Subscribe::new(self.clone(), user.clone())
+    }
+
+    /// Ages history, ends runs that have been silent for too long, and forgets idle threads and users.
+    ///
+    /// Publishing does a little of it; a server calls this from a timer.
     pub fn sweep(&self) {
+        self.end_all_overdue_runs();
         self.inner.lanes.sweep(self.inner.clock.now_ms());
         self.inner.log.store().trim(10_000);
         self.inner.analytics.store().trim(10_000);

@@ -1,5 +1,7 @@
 //! One run of an agent, from its first event to its last.
 
+use std::time::Duration;
+
 use events_core::{TaskId, ThreadId, UserId};
 use events_models::{AgUiEvent, AgUiEventBuilder, RunAgentInput};
 use serde_json::Value;
@@ -32,6 +34,7 @@ pub struct Run {
     user: UserId,
     thread: ThreadId,
     id: TaskId,
+    timeout: Option<Duration>,
     has_begun: bool,
 }
 
@@ -45,6 +48,7 @@ impl Run {
             user,
             thread,
             id: TaskId::from(format!("run-{id}")),
+            timeout: None,
             has_begun: false,
         }
     }
@@ -54,6 +58,12 @@ impl Run {
         if !self.has_begun {
             self.id = id.into();
         }
+        self
+    }
+
+    /// Says how long the run may be silent before it is ended for its producer. Has no effect once it has begun.
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 
@@ -150,10 +160,14 @@ impl Run {
     }
 
     fn item(&self, event: AgUiEvent) -> Item {
-        Item::new(BusEvent::AgUi {
+        let item = Item::new(BusEvent::AgUi {
             thread: Some(self.thread.clone()),
             event,
-        })
+        });
+        match self.timeout {
+            Some(timeout) => item.with_run_timeout(timeout),
+            None => item,
+        }
     }
 }
 

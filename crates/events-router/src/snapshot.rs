@@ -1,0 +1,94 @@
+//! Reading where a user's threads stand.
+
+use events_core::{EventId, ThreadId, UserId};
+use events_models::agui::{AnyJson, Message};
+
+use crate::EventRouter;
+
+/// Where a thread stands, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ThreadState {
+    /// No run has begun.
+    New,
+    /// A run is active.
+    Running,
+    /// The last run has finished.
+    Finished,
+    /// The last run waits for an answer.
+    Interrupted,
+    /// The last run was cancelled.
+    Cancelled,
+    /// The last run has failed.
+    Failed,
+}
+
+impl ThreadState {
+    /// Returns the word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Interrupted => "interrupted",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a thread has said, at one moment.
+#[derive(Clone, Debug)]
+pub struct ThreadSnapshot {
+    /// Where the thread stands.
+    pub status: ThreadState,
+    /// The run that is active, or was the last one.
+    pub run_id: Option<String>,
+    /// The messages in their order, partial ones included.
+    pub messages: Vec<Message>,
+    /// The state, if the thread has said any.
+    pub state: Option<AnyJson>,
+    /// The user's last event then: a stream that begins after this cursor continues the snapshot.
+    pub cursor: EventId,
+    /// The thread has grown beyond what is kept, and its messages and state are not whole.
+    pub is_too_large: bool,
+}
+
+/// One of a user's threads.
+#[derive(Clone, Debug)]
+pub struct ThreadOverview {
+    /// The thread.
+    pub thread: ThreadId,
+    /// Where it stands.
+    pub status: ThreadState,
+    /// The run that is active, or was the last one.
+    pub run_id: Option<String>,
+    /// When its last event was appended, in milliseconds since the Unix epoch.
+    pub updated_at_ms: i64,
+    /// How many messages it has.
+    pub message_count: usize,
+}
+
+impl EventRouter {
+    /// Reads what a thread of a user has said; none if nothing is known of it.
+    #[must_use]
+    pub fn snapshot_thread(&self, user: &UserId, thread: &ThreadId) -> Option<ThreadSnapshot> {
+        let lane = self.inner.lanes.find(user)?;
+        let state = lane.lock();
+        // Under the lane's lock nothing is published.
+        let cursor = self.log().store().last(user);
+        state.threads.snapshot(thread.as_str(), cursor)
+    }
+
+    /// Lists the threads of a user, the one that was written to last first.
+    #[must_use]
+    pub fn threads_of(&self, user: &UserId) -> Vec<ThreadOverview> {
+        let Some(lane) = self.inner.lanes.find(user) else {
+            return Vec::new();
+        };
+        let mut threads = lane.lock().threads.list();
+        threads.sort_by_key(|thread| std::cmp::Reverse(thread.updated_at_ms));
+        threads
+    }
+}

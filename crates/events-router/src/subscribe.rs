@@ -1,0 +1,87 @@
+//! Attaching to one thread of a user.
+
+use events_broadcast::{Attach, ConnectError};
+use events_core::{ConnectionId, ThreadId, UserId};
+use events_models::{RunAgentInput, agui::fold::Generation};
+
+use crate::{EventRouter, ThreadSubscription};
+
+/// A wish to follow one thread of a user; see [`EventRouter::subscribe`].
+///
+/// ```
+/// use events_core::UserId;
+/// use events_models::AgUiEventBuilder;
+/// use events_router::EventRouter;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let router = EventRouter::default();
+/// let ada = UserId::new("ada");
+/// let mut run = router.run(&ada, "thread");
+/// run.start(None).await?;
+/// run.publish(AgUiEventBuilder::step_started("plan")).await?;
+///
+/// let mut late = router.subscribe(&ada).thread("thread")?;
+/// let types = [late.next_event().await, late.next_event().await].map(|event| event.map(|event| event.event_type().as_str()));
+/// assert_eq!(types, [Some("RUN_STARTED"), Some("STEP_STARTED")]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is attached before `thread` is called"]
+pub struct Subscribe {
+    pub(crate) router: EventRouter,
+    pub(crate) user: UserId,
+    pub(crate) attach: Attach,
+    pub(crate) input: Option<Box<RunAgentInput>>,
+    pub(crate) generation: Generation,
+}
+
+impl Subscribe {
+    pub(crate) fn new(router: EventRouter, user: UserId) -> Self {
+        Self {
+            router,
+            user,
+            attach: Attach::now(),
+            input: None,
+            generation: Generation::V1_0,
+        }
+    }
+
+    /// Comes back from a cursor. What lies after it is replayed, if the log still has it; else the reader begins
+    /// anew, as without a cursor.
+    pub fn from_cursor(mut self, cursor: Option<&str>) -> Self {
+        let connection = self.attach.connection;
+        self.attach = Attach {
+            connection,
+            ..Attach::from_cursor(cursor)
+        };
+        self
+    }
+
+    /// Gives the connection an id of yours.
+    pub fn as_connection(mut self, connection: ConnectionId) -> Self {
+        self.attach.connection = connection;
+        self
+    }
+
+    /// Attaches for an official client that has sent this input: its own messages stay in every snapshot, an
+    /// unknown thread is answered in its ids, and the subscription ends with the thread's run.
+    pub fn for_client(mut self, input: RunAgentInput, generation: Generation) -> Self {
+        self.input = Some(Box::new(input));
+        self.generation = generation;
+        self
+    }
+
+    /// Attaches to a thread.
+    ///
+    /// A reader without a cursor that can be followed is first told where the thread stands.
+    ///
+    /// # Errors
+    ///
+    /// The user has too many connections on the AG-UI stream, that stream has been closed, or there are too many
+    /// users.
+    pub fn thread(self, thread: impl Into<ThreadId>) -> Result<ThreadSubscription, ConnectError> {
+        ThreadSubscription::attach(self, &thread.into())
+    }
+}

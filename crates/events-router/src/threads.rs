@@ -1,0 +1,525 @@
+//! The threads of one user: their order, what they have said, and how long their runs may be silent.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use events_core::{EventId, ThreadId};
+use events_models::{
+    AgUiEvent,
+    agui::{
+        fold::{Generation, OpenSet, Reader, ThreadContent, ThreadStatus},
+        intake::ThreadIntake,
+        order::{OrderError, ThreadOrder},
+    },
+};
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+use crate::{Refusal, ThreadOverview, ThreadSnapshot, ThreadState};
+
+/// What every thread of a router is held to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadBounds {
+    /// How long a run may be silent, in milliseconds, unless it says otherwise.
+    pub(crate) run_timeout_ms: i64,
+    /// What a thread's fold may take, in bytes.
+    pub(crate) fold_bytes: usize,
+}
+
+/// The threads of one user, bounded in number.
+#[derive(Debug, Default)]
+pub(crate) struct Threads {
+    threads: HashMap<Arc<str>, Thread>,
+    /// The threads that have an active run.
+    active: SmallVec<[Arc<str>; 2]>,
+    /// What the folds take together, in bytes.
+    fold_bytes: usize,
+    /// No run is silent for too long before this time; absent when none is active.
+    due_ms: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    intake: ThreadIntake,
+    content: ThreadContent,
+    /// The prelude as long as nothing has been said since; joiners in a row share it.
+    prelude: Option<Arc<[Bytes]>>,
+    /// The last event was at this time.
+    touched_ms: i64,
+    run_timeout_ms: i64,
+    /// The last run was ended because it was silent.
+    has_timed_out: bool,
+}
+
+/// What a batch has changed so far, to be put back if one of its events is refused.
+#[derive(Debug, Default)]
+pub(crate) struct SavedThreads {
+    threads: SmallVec<[(Arc<str>, Option<(ThreadIntake, i64)>); 1]>,
+    active: Option<(SmallVec<[Arc<str>; 2]>, Option<i64>)>,
+}
+
+impl Threads {
+    /// Threads remembered per user beside those with an active run.
+    const MAX: usize = 1_024;
+
+    /// Tells how many runs are active.
+    pub(crate) fn active_runs(&self) -> usize {
+        self.active.len()
+    }
+
+    /// Tells what the folds take together, in bytes.
+    pub(crate) const fn fold_bytes(&self) -> usize {
+        self.fold_bytes
+    }
+
+    /// Finds the thread that an event belongs to.
+    pub(crate) fn thread_of(
+        &self,
+        requested: Option<&ThreadId>,
+        event: &AgUiEvent,
+        of_request: Option<&Arc<str>>,
+    ) -> Result<Arc<str>, Refusal> {
+        let named = event.thread_id();
+        if let Some(requested) = requested {
+            return match named {
+                Some(named) if named != requested.as_str() => Err(Refusal::ThreadMismatch {
+                    requested: requested.to_string(),
+                    named: named.to_owned(),
+                }),
+                _ => Ok(self
+                    .shared(requested.as_str())
+                    .unwrap_or_else(|| requested.to_shared())),
+            };
+        }
+        if let Some(named) = named {
+            let known = self.shared(named);
+            let has_run = known
+                .as_ref()
+                .is_some_and(|thread| self.active.contains(thread));
+            // RUN_FINISHED names a thread too, but official clients do not compare it.
+            if matches!(event, AgUiEvent::RunStarted(_)) || has_run {
+                return Ok(known.unwrap_or_else(|| named.into()));
+            }
+        }
+        match (of_request, &*self.active) {
+            (Some(thread), _) | (None, [thread]) => Ok(Arc::clone(thread)),
+            (None, active) => Err(Refusal::AmbiguousThread {
+                active: active.len(),
+            }),
+        }
+    }
+
+    fn shared(&self, thread: &str) -> Option<Arc<str>> {
+        self.threads
+            .get_key_value(thread)
+            .map(|(thread, _)| Arc::clone(thread))
+    }
+
+    /// Takes an event into the order of its thread and appends what enters the log to `out`.
+    ///
+    /// The fold is told by [`Threads::tell`], once the events are in the log.
+    pub(crate) fn admit(
+        &mut self,
+        thread: &Arc<str>,
+        event: AgUiEvent,
+        bounds: ThreadBounds,
+        now_ms: i64,
+        out: &mut Vec<AgUiEvent>,
+    ) -> Result<(), Refusal> {
+        self.judge(thread, bounds, now_ms, |entry| {
+            entry.intake.admit(event, out)
+        })
+    }
+
+    /// Takes an event into its thread if exactly it enters the log; else hands it back, and nothing has changed.
+    ///
+    /// An event that is taken must enter the log: the fold has been told of it.
+    pub(crate) fn admit_plain(
+        &mut self,
+        thread: &Arc<str>,
+        event: AgUiEvent,
+        bounds: ThreadBounds,
+        now_ms: i64,
+    ) -> Result<Option<AgUiEvent>, Refusal> {
+        self.judge(thread, bounds, now_ms, |entry| {
+            if !entry.intake.admit_plain(&event)? {
+                return Ok(Some(event));
+            }
+            entry.tell(event);
+            Ok(None)
+        })
+    }
+
+    /// Tells the fold of an event that is in the log.
+    pub(crate) fn tell(&mut self, thread: &str, event: AgUiEvent) {
+        if let Some(entry) = self.threads.get_mut(thread) {
+            let before = entry.content.size();
+            entry.tell(event);
+            self.fold_bytes = self.fold_bytes + entry.content.size() - before;
+        }
+    }
+
+    /// Changes a thread and keeps account of it; one that is not known is made, unless `change` refuses.
+    fn judge<T>(
+        &mut self,
+        thread: &Arc<str>,
+        bounds: ThreadBounds,
+        now_ms: i64,
+        change: impl FnOnce(&mut Thread) -> Result<T, OrderError>,
+    ) -> Result<T, Refusal> {
+        let Some(entry) = self.threads.get_mut(&**thread) else {
+            let mut fresh = Thread::new(bounds);
+            let changed = change(&mut fresh)?;
+            self.make_room();
+            self.fold_bytes += fresh.content.size();
+            let is_active = fresh.settle(now_ms, bounds);
+            self.threads.insert(Arc::clone(thread), fresh);
+            self.note_activity(thread, is_active, now_ms);
+            return Ok(changed);
+        };
+        let before = entry.content.size();
+        let changed = match change(entry) {
+            Ok(changed) => changed,
+            Err(order) if entry.has_timed_out => {
+                return Err(Refusal::TimedOut {
+                    after: duration(entry.run_timeout_ms),
+                    order,
+                });
+            }
+            Err(order) => return Err(order.into()),
+        };
+        self.fold_bytes = self.fold_bytes + entry.content.size() - before;
+        let is_active = entry.settle(now_ms, bounds);
+        self.note_activity(thread, is_active, now_ms);
+        Ok(changed)
+    }
+
+    fn note_activity(&mut self, thread: &Arc<str>, is_active: bool, now_ms: i64) {
+        match self.active.iter().position(|active| active == thread) {
+            Some(index) if !is_active => {
+                self.active.swap_remove(index);
+            }
+            None if is_active => {
+                self.active.push(Arc::clone(thread));
+                self.note_due(thread, now_ms);
+            }
+            _ => {}
+        }
+    }
+
+    /// Lowers the time at which a run may have been silent for too long; it is only looked at again then.
+    fn note_due(&mut self, thread: &str, now_ms: i64) {
+        if let Some(entry) = self.threads.get(thread) {
+            let due_ms = now_ms.saturating_add(entry.run_timeout_ms);
+            self.due_ms = Some(self.due_ms.map_or(due_ms, |other| other.min(due_ms)));
+        }
+    }
+
+    /// Sets how long the active run of a thread may be silent.
+    pub(crate) fn set_run_timeout(&mut self, thread: &str, timeout: Duration, now_ms: i64) {
+        if let Some(entry) = self.threads.get_mut(thread) {
+            entry.run_timeout_ms = millis(timeout);
+            self.note_due(thread, now_ms);
+        }
+    }
+
+    /// Tells whether [`Threads::overdue`] may find something.
+    pub(crate) fn may_be_overdue(&self, now_ms: i64) -> bool {
+        self.due_ms.is_some_and(|due_ms| due_ms <= now_ms)
+    }
+
+    /// Takes note of the runs that have been silent for too long, and returns their threads.
+    ///
+    /// The next event that such a thread is given must be the RUN_ERROR that says so.
+    pub(crate) fn overdue(&mut self, now_ms: i64) -> Vec<(Arc<str>, Duration)> {
+        let (mut overdue, mut due_ms) = (Vec::new(), None::<i64>);
+        for thread in &self.active {
+            let Some(entry) = self.threads.get_mut(&**thread) else {
+                continue;
+            };
+            let entry_due_ms = entry.touched_ms.saturating_add(entry.run_timeout_ms);
+            if entry_due_ms <= now_ms {
+                entry.has_timed_out = true;
+                overdue.push((Arc::clone(thread), duration(entry.run_timeout_ms)));
+            } else {
+                due_ms = Some(due_ms.map_or(entry_due_ms, |other| other.min(entry_due_ms)));
+            }
+        }
+        self.due_ms = due_ms;
+        overdue
+    }
+
+    /// Forgets the thread without a run that was touched longest ago, if there are too many.
+    ///
+    /// A forgotten thread accepts RUN_STARTED again, which is all that a finished one accepts.
+    fn make_room(&mut self) {
+        if self.threads.len() - self.active.len() < Self::MAX {
+            return;
+        }
+        let idle = self
+            .threads
+            .iter()
+            .filter(|(_, entry)| !entry.intake.order().is_run_active());
+        let oldest = idle
+            .min_by_key(|(_, entry)| entry.touched_ms)
+            .map(|(thread, _)| Arc::clone(thread));
+        if let Some(thread) = oldest {
+            self.forget(&thread);
+        }
+    }
+
+    fn forget(&mut self, thread: &str) {
+        if let Some(entry) = self.threads.remove(thread) {
+            self.fold_bytes -= entry.content.size();
+        }
+    }
+
+    /// Calls up when the threads without an active run were last written to.
+    pub(crate) fn idle_since(&self) -> impl Iterator<Item = i64> {
+        self.threads
+            .values()
+            .filter(|entry| !entry.intake.order().is_run_active())
+            .map(|entry| entry.touched_ms)
+    }
+
+    /// Gives up the largest fold; its thread goes on without a prelude. Tells whether there was one.
+    pub(crate) fn give_up_largest(&mut self) -> bool {
+        let largest = self
+            .threads
+            .values_mut()
+            .filter(|entry| !entry.content.is_too_large())
+            .max_by_key(|entry| entry.content.size());
+        largest.is_some_and(|entry| {
+            let before = entry.content.size();
+            entry.content.give_up();
+            entry.prelude = None;
+            self.fold_bytes = self.fold_bytes + entry.content.size() - before;
+            true
+        })
+    }
+
+    /// Forgets the threads without an active run that nobody has written to since `before_ms`, and counts them.
+    pub(crate) fn forget_idle(&mut self, before_ms: i64) -> usize {
+        let n_before = self.threads.len();
+        let fold_bytes = &mut self.fold_bytes;
+        self.threads.retain(|_, entry| {
+            let stays = entry.intake.order().is_run_active() || entry.touched_ms >= before_ms;
+            if !stays {
+                *fold_bytes -= entry.content.size();
+            }
+            stays
+        });
+        n_before - self.threads.len()
+    }
+
+    /// Makes the events that close what is open in a thread, if `run` is its active run.
+    pub(crate) fn closing_events(
+        &self,
+        thread: &str,
+        run: &str,
+        now_ms: i64,
+    ) -> Option<Vec<AgUiEvent>> {
+        let order = self.threads.get(thread)?.intake.order();
+        (order.run_id() == Some(run)).then(|| order.closing_events(Some(now_ms)))
+    }
+
+    /// Remembers a thread's order as it is, once per batch.
+    pub(crate) fn save(&self, thread: &Arc<str>, saved: &mut SavedThreads) {
+        if saved.active.is_none() {
+            saved.active = Some((self.active.clone(), self.due_ms));
+        }
+        if saved.threads.iter().all(|(known, _)| known != thread) {
+            let intake = self
+                .threads
+                .get(&**thread)
+                .map(|entry| (entry.intake.clone(), entry.touched_ms));
+            saved.threads.push((Arc::clone(thread), intake));
+        }
+    }
+
+    /// Puts back what has been saved.
+    pub(crate) fn restore(&mut self, saved: SavedThreads) {
+        for (thread, intake) in saved.threads {
+            match intake {
+                Some((intake, touched_ms)) => {
+                    if let Some(entry) = self.threads.get_mut(&thread) {
+                        entry.intake = intake;
+                        entry.touched_ms = touched_ms;
+                    }
+                }
+                None => self.forget(&thread),
+            }
+        }
+        if let Some((active, due_ms)) = saved.active {
+            self.active = active;
+            self.due_ms = due_ms;
+        }
+    }
+}
+
+/// What a reader is told in place of events, and where it stands then.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    /// The JSON of each event.
+    pub(crate) events: Arc<[Bytes]>,
+    pub(crate) open: OpenSet,
+    /// Whether anything has been said in the thread.
+    pub(crate) is_known: bool,
+    /// Whether a run is active.
+    pub(crate) is_active: bool,
+}
+
+// === telling readers ===
+
+impl Threads {
+    /// Tells a reader who knows nothing of the thread.
+    pub(crate) fn prelude(&mut self, thread: &str, reader: &Reader<'_>) -> Telling {
+        let Some(entry) = self.threads.get_mut(thread) else {
+            return Telling {
+                events: Arc::default(),
+                open: OpenSet::default(),
+                is_known: false,
+                is_active: false,
+            };
+        };
+        let order = entry.intake.order();
+        let is_plain = reader.input.is_none() && reader.generation == Generation::V1_0;
+        let events = match &entry.prelude {
+            Some(prelude) if is_plain => Arc::clone(prelude),
+            _ => encode(&entry.content.prelude(order, reader)),
+        };
+        if is_plain {
+            entry.prelude = Some(Arc::clone(&events));
+        }
+        Telling {
+            events,
+            open: OpenSet::of(order),
+            is_known: true,
+            is_active: order.is_run_active(),
+        }
+    }
+
+    /// Tells a reader who has `since` open.
+    pub(crate) fn catch_up(&self, thread: &str, since: &OpenSet, reader: &Reader<'_>) -> Telling {
+        let unknown = (ThreadOrder::default(), ThreadContent::default());
+        // A forgotten thread has no active run; its reader is told so like one of a thread that never was.
+        let (order, content) = self.threads.get(thread).map_or_else(
+            || (&unknown.0, &unknown.1),
+            |entry| (entry.intake.order(), &entry.content),
+        );
+        Telling {
+            events: encode(&content.catch_up(order, since, reader)),
+            open: OpenSet::of(order),
+            is_known: true,
+            is_active: order.is_run_active(),
+        }
+    }
+
+    /// Tells what is open in a thread.
+    pub(crate) fn open(&self, thread: &str) -> OpenSet {
+        self.threads
+            .get(thread)
+            .map_or_else(OpenSet::default, |entry| OpenSet::of(entry.intake.order()))
+    }
+}
+
+// === reading ===
+
+impl Threads {
+    pub(crate) fn snapshot(&self, thread: &str, cursor: EventId) -> Option<ThreadSnapshot> {
+        let entry = self.threads.get(thread)?;
+        Some(ThreadSnapshot {
+            status: entry.status(),
+            run_id: entry.run_id(),
+            messages: entry.content.messages(),
+            state: entry.content.state(),
+            cursor,
+            is_too_large: entry.content.is_too_large(),
+        })
+    }
+
+    pub(crate) fn list(&self) -> Vec<ThreadOverview> {
+        let overview = |(thread, entry): (&Arc<str>, &Thread)| ThreadOverview {
+            thread: ThreadId::from(&**thread),
+            status: entry.status(),
+            run_id: entry.run_id(),
+            updated_at_ms: entry.touched_ms,
+            message_count: entry.content.n_messages(),
+        };
+        self.threads.iter().map(overview).collect()
+    }
+}
+
+/// Tells an official client that nothing has been said in its thread.
+pub(crate) fn empty_run(reader: &Reader<'_>) -> Arc<[Bytes]> {
+    encode(&ThreadContent::default().prelude(&ThreadOrder::default(), reader))
+}
+
+fn encode(events: &[AgUiEvent]) -> Arc<[Bytes]> {
+    let json = |event: &AgUiEvent| {
+        let mut json = Vec::new();
+        event.write_json(&mut json).map(|()| Bytes::from(json))
+    };
+    // Every event has a JSON form.
+    events.iter().filter_map(|event| json(event).ok()).collect()
+}
+
+pub(crate) fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn duration(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+impl Thread {
+    fn new(bounds: ThreadBounds) -> Self {
+        Self {
+            intake: ThreadIntake::default(),
+            content: ThreadContent::with_max_bytes(bounds.fold_bytes),
+            prelude: None,
+            touched_ms: 0,
+            run_timeout_ms: bounds.run_timeout_ms,
+            has_timed_out: false,
+        }
+    }
+
+    fn status(&self) -> ThreadState {
+        match self.content.status() {
+            ThreadStatus::New => ThreadState::New,
+            ThreadStatus::Running(_) => ThreadState::Running,
+            ThreadStatus::Failed(_) => ThreadState::Failed,
+            ThreadStatus::Finished(end) => match &end.outcome {
+                Some(RunOutcome::Interrupt(_)) => ThreadState::Interrupted,
+                Some(RunOutcome::Cancelled(_)) => ThreadState::Cancelled,
+                _ => ThreadState::Finished,
+            },
+        }
+    }
+
+    fn run_id(&self) -> Option<String> {
+        match self.content.status() {
+            ThreadStatus::Running(start) => Some(start.run_id.to_string()),
+            ThreadStatus::Finished(end) => Some(end.run_id.to_string()),
+            ThreadStatus::New | ThreadStatus::Failed(_) => None,
+        }
+    }
+
+    fn tell(&mut self, event: AgUiEvent) {
+        self.prelude = None;
+        self.content.take(event);
+    }
+
+    /// Notes that the thread has been written to, and returns whether a run is active.
+    fn settle(&mut self, now_ms: i64, bounds: ThreadBounds) -> bool {
+        self.touched_ms = now_ms;
+        let is_active = self.intake.order().is_run_active();
+        if is_active {
+            self.has_timed_out = false;
+        } else {
+            // What a run says about itself ends with it.
+            self.run_timeout_ms = bounds.run_timeout_ms;
+        }
+        is_active
+    }
+}
