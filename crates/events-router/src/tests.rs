@@ -1,6 +1,8 @@
 //! Threads, batches, retries and runs on the memory log.
 
+mod rejoin;
 mod retries;
+mod timeouts;
 mod threads;
 
 use std::{
