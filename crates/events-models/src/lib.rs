@@ -1,5 +1,5 @@
 //! The events that go over the wire: AG-UI 1.0, A2A 1.0 and 0.3, system, context, analytics and command-line
-//! events, how they are read strictly and written legally, and in which order the protocols allow them.
+//! events, how they are read strictly and written legally, and in which order the protocols allow them, and what AG-UI's events lead to.
 //!
 //! ```
 //! use events_models::{
@@ -42,8 +42,8 @@
 //! # What this crate does not do
 //!
 //! It knows no transport, no user, no connection and no runtime; it gives no ids to events and stores none.
-//! It does not apply patches or fold events into state. It speaks AG-UI 1.0 only: what left the protocol in
-//! 1.0 is refused with the name of its replacement. Of A2A it speaks the stream objects, neither the envelopes
+//! It reads AG-UI 1.0 only: what left the protocol in 1.0 is refused with the name of its replacement; what
+//! clients before 1.0 need is written by [`agui::legacy`]. Of A2A it speaks the stream objects, neither the envelopes
 //! nor the REST form of 0.3.
 //!
 //! # Invariants
@@ -57,7 +57,9 @@
 //!    what they refuse.
 //! 6. What [`agui::intake::ThreadIntake`] emits has no chunks and is accepted by a fresh
 //!    [`agui::order::ThreadOrder`].
-//! 7. A2A is read more leniently than it is written: invariant 1 holds for what is written as it should be, and the
+//! 7. What [`agui::fold`] makes is accepted by official clients of both generations where it stands, and leads
+//!    them to what the thread's own events lead to.
+//! 8. A2A is read more leniently than it is written: invariant 1 holds for what is written as it should be, and the
 //!    rest is written as it should have been. What was read as 0.3 may be legal there only; then
 //!    [`A2AEvent::validate`] says so.
 

@@ -174,6 +174,31 @@ impl AgUiEvent {
         )
     }
 
+    /// Tells whether the event begins or ends a run, or something within one; only such events change what is
+    /// open.
+    #[must_use]
+    pub const fn is_structural(&self) -> bool {
+        matches!(
+            self,
+            Self::RunStarted(_)
+                | Self::RunFinished(_)
+                | Self::RunError(_)
+                | Self::StepStarted(_)
+                | Self::StepFinished(_)
+                | Self::SubagentStarted(_)
+                | Self::SubagentFinished(_)
+                | Self::SubagentError(_)
+                | Self::TextMessageStart(_)
+                | Self::TextMessageEnd(_)
+                | Self::ToolCallStart(_)
+                | Self::ToolCallEnd(_)
+                | Self::ReasoningStart(_)
+                | Self::ReasoningEnd(_)
+                | Self::ReasoningMessageStart(_)
+                | Self::ReasoningMessageEnd(_)
+        )
+    }
+
     /// Returns the thread that the event names: only RUN_STARTED and RUN_FINISHED name one.
     #[must_use]
     pub fn thread_id(&self) -> Option<&str> {

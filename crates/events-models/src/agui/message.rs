@@ -74,6 +74,19 @@ impl Message {
             Self::Reasoning(message) => message.subagent_run_id.as_deref(),
         }
     }
+
+    /// Says which subagent the message comes from.
+    pub(in crate::agui) fn set_subagent_run_id(&mut self, owner: Option<String>) {
+        match self {
+            Self::Developer(message) => message.subagent_run_id = owner,
+            Self::System(message) => message.subagent_run_id = owner,
+            Self::Assistant(message) => message.subagent_run_id = owner,
+            Self::User(message) => message.subagent_run_id = owner,
+            Self::Tool(message) => message.subagent_run_id = owner,
+            Self::Activity(message) => message.subagent_run_id = owner,
+            Self::Reasoning(message) => message.subagent_run_id = owner,
+        }
+    }
 }
 
 /// A message's struct: its own members, then those that every message may have.

@@ -15,7 +15,9 @@ mod subagent;
 mod text;
 mod tool;
 
+pub mod fold;
 pub mod intake;
+pub mod legacy;
 pub mod order;
 
 pub use builder::AgUiEventBuilder;

@@ -1,6 +1,9 @@
 //! JSON that the protocol leaves open, kept as text.
 
-use std::fmt;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{
@@ -8,12 +11,12 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::{Wire, expected};
+use super::{Members, Wire, expected};
 use crate::InvalidEvent;
 
 /// How deep open JSON may nest, so that the event in an envelope stays within the 128 levels that common
 /// readers allow.
-const MAX_NESTING: usize = 118;
+pub(crate) const MAX_NESTING: usize = 118;
 
 /// Any JSON value, kept as the text in which it came: no number loses a digit, no member its place.
 ///
@@ -143,6 +146,26 @@ impl OpenObject {
         self.0.as_str()
     }
 
+    /// Makes the object that has the members of both; of a name that both have, the value of `other` counts.
+    pub(crate) fn merged_with(&self, other: &Self) -> Self {
+        let (Ok(mine), Ok(theirs)) = (Members::of(&self.0.0), Members::of(&other.0.0)) else {
+            return other.clone();
+        };
+        let mut members: Vec<(&str, &RawValue)> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for (name, value) in mine.iter().chain(theirs.iter()) {
+            match places.entry(name) {
+                Entry::Occupied(place) => members[*place.get()].1 = value,
+                Entry::Vacant(place) => {
+                    place.insert(members.len());
+                    members.push((name, value));
+                }
+            }
+        }
+        let merged = Object(&members);
+        to_raw_value(&merged).map_or_else(|_never| other.clone(), |raw| Self(AnyJson(raw)))
+    }
+
     /// Parses the text.
     ///
     /// # Errors
@@ -171,6 +194,18 @@ impl From<Map<String, Value>> for OpenObject {
     }
 }
 
+impl TryFrom<AnyJson> for OpenObject {
+    type Error = InvalidEvent;
+
+    /// Takes a value that is an object.
+    fn try_from(json: AnyJson) -> Result<Self, Self::Error> {
+        if !json.as_str().starts_with('{') {
+            return Err(expected("an object", &json.0));
+        }
+        Ok(Self(json))
+    }
+}
+
 impl TryFrom<Value> for OpenObject {
     type Error = InvalidEvent;
 
@@ -195,6 +230,15 @@ impl Wire for OpenObject {
 
     fn check(&self) -> Result<(), InvalidEvent> {
         self.0.check()
+    }
+}
+
+/// Members to be written as an object.
+struct Object<'a>(&'a [(&'a str, &'a RawValue)]);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
     }
 }
 

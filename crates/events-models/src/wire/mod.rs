@@ -8,6 +8,7 @@ mod macros;
 mod members;
 mod scalar;
 
+pub(crate) use any_json::MAX_NESTING;
 pub use any_json::{AnyJson, OpenObject};
 pub(crate) use macros::{wire_enum, wire_flat_union, wire_literal, wire_struct, wire_union};
 pub(crate) use members::Members;

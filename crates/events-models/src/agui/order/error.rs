@@ -5,7 +5,7 @@ use std::fmt;
 use crate::AgUiEventType;
 
 /// Names what can be open within a run.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ItemKind {
     /// A text message.
     TextMessage,

@@ -35,10 +35,10 @@ const STREAMED: [ItemKind; 4] = [
 ];
 
 /// Something that is open.
-pub(super) struct OpenItem<'a> {
-    pub(super) kind: ItemKind,
-    pub(super) id: &'a Arc<str>,
-    pub(super) owner: Option<&'a Arc<str>>,
+pub(in crate::agui) struct OpenItem<'a> {
+    pub(in crate::agui) kind: ItemKind,
+    pub(in crate::agui) id: &'a Arc<str>,
+    pub(in crate::agui) owner: Option<&'a Arc<str>>,
     opened: u64,
 }
 
@@ -164,6 +164,13 @@ impl Ledger {
         if let Some(active) = self.subagents.get_mut(id) {
             *active = None;
         }
+    }
+
+    /// Calls up every subagent of the run, and whether it is active.
+    pub(super) fn subagents(&self) -> impl Iterator<Item = (&Arc<str>, bool)> {
+        self.subagents
+            .iter()
+            .map(|(id, active)| (id, active.is_some()))
     }
 
     // === Everything ===

@@ -28,6 +28,7 @@ use super::{
     AgUiEvent, Message, ReasoningEnd, ReasoningMessageEnd, StepFinished, SubagentError,
     TextMessageEnd, ToolCallEnd,
 };
+pub(in crate::agui) use ledger::OpenItem;
 use ledger::{Ledger, Owned};
 
 /// How many ids a run may have open or remembered, unless told otherwise.
@@ -125,6 +126,26 @@ impl ThreadOrder {
         self.ledger.has_open_items()
     }
 
+    /// Calls up what is open in the active run, first opened first.
+    pub(in crate::agui) fn open_items(&self) -> impl DoubleEndedIterator<Item = OpenItem<'_>> {
+        self.ledger.open_items().into_iter().rev()
+    }
+
+    /// Calls up the subagents of the active run, and whether they are active.
+    pub(in crate::agui) fn subagents(&self) -> impl Iterator<Item = (&Arc<str>, bool)> {
+        self.ledger.subagents()
+    }
+
+    /// Tells whether an item is open; steps and subagents are not asked for here.
+    pub(in crate::agui) fn is_open(&self, kind: ItemKind, id: &str) -> bool {
+        self.ledger.is_open(kind, id)
+    }
+
+    /// Returns the subagent that the active run knows as the owner of a message, or of a call in it.
+    pub(in crate::agui) fn owner_of(&self, message: &Message) -> Option<&str> {
+        owned_ids(message).find_map(|(owned, id)| self.ledger.owner(owned, &id)?.as_deref())
+    }
+
     /// Makes the events that close what is open, last opened first, so that RUN_FINISHED is legal after them.
     ///
     /// A subagent that is still active ends with SUBAGENT_ERROR: nobody knows that it has succeeded.
@@ -134,9 +155,8 @@ impl ThreadOrder {
             return Vec::new();
         }
         let mut events: Vec<_> = self
-            .ledger
             .open_items()
-            .into_iter()
+            .rev()
             .map(|open| closing_event(open.kind, open.id, open.owner))
             .collect();
         for event in &mut events {

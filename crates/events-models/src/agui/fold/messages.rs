@@ -1,0 +1,287 @@
+//! The messages of a thread, in their order and by their ids.
+
+use std::{collections::HashMap, sync::Arc};
+
+use events_core::MessageId;
+
+use super::{
+    document::Document,
+    weight::{json_bytes, text_bytes},
+};
+use crate::agui::{Message, OpenObject, ToolResultContent};
+
+/// A message, and the content of one that patches change.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) message: Message,
+    /// The content of an activity, once it was patched; the message's own is then out of date.
+    pub(super) patched: Option<Document>,
+}
+
+impl Entry {
+    fn to_message(&self) -> Message {
+        let mut message = self.message.clone();
+        if let (Message::Activity(activity), Some(document)) = (&mut message, &self.patched) {
+            // Only what leaves an object is applied.
+            if let Ok(content) = OpenObject::try_from(document.to_json()) {
+                activity.content = content;
+            }
+        }
+        message
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let patched = self.patched.as_ref().map_or(0, Document::bytes);
+        // One for the comma.
+        json_bytes(&self.message) + 1 + patched
+    }
+}
+
+/// Messages, found by id as the official client finds them: the first of an id counts.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Messages {
+    /// In the order of coming; a place in it never changes.
+    pub(super) entries: Vec<Entry>,
+    /// The places of the entries, in the order of the thread.
+    order: Vec<usize>,
+    places: HashMap<MessageId, usize>,
+    /// The message of each tool call, and its place among the calls of the message.
+    pub(super) calls: HashMap<Arc<str>, (usize, usize)>,
+    /// Where text was appended last, since deltas come in a row; the first of its id.
+    last: usize,
+    /// How many entries were there before the run began.
+    pub(super) n_before_run: usize,
+    pub(super) bytes: usize,
+}
+
+impl Messages {
+    /// Puts messages in a row.
+    pub(super) fn of(entries: Vec<Entry>) -> Self {
+        let mut messages = Self::default();
+        for entry in entries {
+            messages.push_entry(entry);
+        }
+        messages
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Calls up the entries in the order of the thread.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.order.iter().map(|place| &self.entries[*place])
+    }
+
+    /// Takes the entries apart, in the order of the thread.
+    pub(super) fn into_entries(self) -> Vec<Entry> {
+        let mut entries: Vec<_> = self.entries.into_iter().map(Some).collect();
+        let in_order = self.order.into_iter();
+        in_order.filter_map(|place| entries[place].take()).collect()
+    }
+
+    pub(super) fn to_messages(&self) -> Vec<Message> {
+        self.iter().map(Entry::to_message).collect()
+    }
+
+    pub(super) fn find(&self, id: &MessageId) -> Option<usize> {
+        let last = self.entries.get(self.last);
+        if last.is_some_and(|entry| entry.message.id() == id) {
+            return Some(self.last);
+        }
+        self.places.get(id).copied()
+    }
+
+    pub(super) fn get(&self, id: &MessageId) -> Option<&Message> {
+        self.find(id).map(|place| &self.entries[place].message)
+    }
+
+    pub(super) fn get_by(&self, id: &str) -> Option<&Message> {
+        self.places
+            .get(id)
+            .map(|place| &self.entries[*place].message)
+    }
+
+    /// Says how many messages stand right with a client that has lost some of the run, if not all that it holds
+    /// do: those before the first message of the run that was put before an older one.
+    pub(super) fn n_right_in_run(&self) -> Option<usize> {
+        let mut oldest_behind = usize::MAX;
+        let mut first = None;
+        for (at, place) in self.order.iter().enumerate().rev() {
+            if *place >= self.n_before_run && oldest_behind < *place {
+                first = Some(at);
+            }
+            oldest_behind = oldest_behind.min(*place);
+        }
+        first
+    }
+
+    pub(super) fn push(&mut self, message: Message) -> usize {
+        self.push_entry(Entry {
+            message,
+            patched: None,
+        })
+    }
+
+    fn push_entry(&mut self, entry: Entry) -> usize {
+        let place = self.add(entry);
+        self.order.push(place);
+        place
+    }
+
+    fn add(&mut self, entry: Entry) -> usize {
+        let place = self.entries.len();
+        self.bytes += entry.bytes();
+        let id = entry.message.id().clone();
+        self.places.entry(id).or_insert(place);
+        if let Message::Assistant(assistant) = &entry.message {
+            let calls = assistant.tool_calls.as_deref().unwrap_or_default();
+            for (at, call) in calls.iter().enumerate() {
+                let id = call.id.to_shared();
+                self.calls.entry(id).or_insert((place, at));
+            }
+        }
+        self.entries.push(entry);
+        place
+    }
+
+    /// Puts a tool's answer behind the message that makes the call and the answers that follow it already.
+    pub(super) fn insert_result(&mut self, call: &str, message: Message) {
+        let owner = self.calls.get(call).map(|(place, _)| *place);
+        let at_owner = owner.and_then(|owner| self.order.iter().rposition(|at| *at == owner));
+        let Some(at_owner) = at_owner else {
+            self.push(message);
+            return;
+        };
+        let answers = self.order[at_owner + 1..]
+            .iter()
+            .take_while(|place| matches!(self.entries[**place].message, Message::Tool(_)))
+            .count();
+        let at = at_owner + 1 + answers;
+        let id = message.id().clone();
+        let place = self.add(Entry {
+            message,
+            patched: None,
+        });
+        self.order.insert(at, place);
+        // The first of an id counts, and this one may have come before another.
+        let known = self.places[&id];
+        if known != place && self.order[at + 1..].contains(&known) {
+            self.places.insert(id, place);
+            self.last = place;
+        }
+    }
+
+    /// Puts another message in the place of one.
+    pub(super) fn replace(&mut self, place: usize, message: Message) {
+        let entry = &mut self.entries[place];
+        self.bytes -= entry.bytes().min(self.bytes);
+        *entry = Entry {
+            message,
+            patched: None,
+        };
+        self.bytes += entry.bytes();
+    }
+
+    /// Appends text to a message, and metadata. An activity has no text: then nothing happens, as in the
+    /// official client.
+    pub(super) fn append(&mut self, id: &MessageId, delta: &str, metadata: Option<OpenObject>) {
+        let Some(place) = self.find(id) else {
+            return;
+        };
+        self.last = place;
+        match &mut self.entries[place].message {
+            Message::Activity(_) => return,
+            Message::Assistant(message) => message.content.get_or_insert_default().push_str(delta),
+            Message::Developer(message) => message.content.push_str(delta),
+            Message::System(message) => message.content.push_str(delta),
+            Message::Reasoning(message) => message.content.push_str(delta),
+            Message::User(message) => append(&mut message.content, delta, &mut self.bytes),
+            Message::Tool(message) => append(&mut message.content, delta, &mut self.bytes),
+        }
+        self.bytes += text_bytes(delta);
+        if metadata.is_some() {
+            self.merge_metadata(place, metadata);
+        }
+    }
+
+    /// Adds metadata to a message, unless it is an activity.
+    pub(super) fn annotate(&mut self, id: &MessageId, metadata: Option<OpenObject>) {
+        if metadata.is_none() {
+            return;
+        }
+        if let Some(place) = self.find(id)
+            && !matches!(self.entries[place].message, Message::Activity(_))
+        {
+            self.merge_metadata(place, metadata);
+        }
+    }
+
+    pub(super) fn merge_metadata(&mut self, place: usize, metadata: Option<OpenObject>) {
+        let target = match &mut self.entries[place].message {
+            Message::Developer(message) => &mut message.metadata,
+            Message::System(message) => &mut message.metadata,
+            Message::Assistant(message) => &mut message.metadata,
+            Message::User(message) => &mut message.metadata,
+            Message::Tool(message) => &mut message.metadata,
+            Message::Activity(message) => &mut message.metadata,
+            Message::Reasoning(message) => &mut message.metadata,
+        };
+        merge(target, metadata, &mut self.bytes);
+    }
+
+    /// Sets the opaque value of a message; an activity has none.
+    pub(super) fn set_encrypted(&mut self, id: &str, value: String) {
+        let Some(place) = self.places.get(id) else {
+            return;
+        };
+        let target = match &mut self.entries[*place].message {
+            Message::Activity(_) => return,
+            Message::Developer(message) => &mut message.encrypted_value,
+            Message::System(message) => &mut message.encrypted_value,
+            Message::Assistant(message) => &mut message.encrypted_value,
+            Message::User(message) => &mut message.encrypted_value,
+            Message::Tool(message) => &mut message.encrypted_value,
+            Message::Reasoning(message) => &mut message.encrypted_value,
+        };
+        set_text(target, value, &mut self.bytes);
+    }
+}
+
+/// Appends to content; the official client forgets parts when text is appended to them.
+fn append(content: &mut ToolResultContent, delta: &str, bytes: &mut usize) {
+    match content {
+        ToolResultContent::Text(text) => text.push_str(delta),
+        ToolResultContent::Parts(parts) => {
+            *bytes -= json_bytes(parts).min(*bytes);
+            *content = delta.into();
+        }
+    }
+}
+
+/// Merges metadata key by key: the last value of a key counts.
+pub(super) fn merge(
+    target: &mut Option<OpenObject>,
+    incoming: Option<OpenObject>,
+    bytes: &mut usize,
+) {
+    let Some(incoming) = incoming else {
+        return;
+    };
+    let before = target.as_ref().map_or(0, |known| known.as_str().len());
+    let merged = match target.take() {
+        Some(known) => known.merged_with(&incoming),
+        None => incoming,
+    };
+    *bytes += merged.as_str().len() + if before == 0 { 12 } else { 0 };
+    *bytes -= before.min(*bytes);
+    *target = Some(merged);
+}
+
+/// Sets an optional text.
+pub(super) fn set_text(target: &mut Option<String>, value: String, bytes: &mut usize) {
+    let before = target.as_deref().map_or(0, text_bytes);
+    *bytes += text_bytes(&value) + if target.is_none() { 20 } else { 0 };
+    *bytes -= before.min(*bytes);
+    *target = Some(value);
+}
