@@ -57,9 +57,10 @@ async fn connect(
     let body = collect(body, state.inner.config.ndjson_bytes).await?;
     let Query(query) =
         query.map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
-    let wait = query.wait.as_deref().map_or(Ok(Duration::ZERO), |text| {
-        read_time("wait", text, MAX_WAIT)
-    })?;
+    let wait = query
+        .wait
+        .as_deref()
+        .map_or(Ok(Duration::ZERO), |text| read_time("wait", text, MAX_WAIT))?;
     let input = RunAgentInput::from_json(&body).map_err(|invalid| Problem::of_invalid(&invalid))?;
     if state.is_draining() {
         return Err(Problem::draining());

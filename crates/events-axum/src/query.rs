@@ -88,6 +88,8 @@ pub(crate) fn read_time(name: &str, text: &str, max: Duration) -> Result<Duratio
     let time = humantime::parse_duration(text).ok();
     time.filter(|time| *time <= max).ok_or_else(|| {
         let max = humantime::format_duration(max);
-        Problem::bad_request(format!("{name}={text:?}: use a time such as 30s, at most {max}"))
+        Problem::bad_request(format!(
+            "{name}={text:?}: use a time such as 30s, at most {max}"
+        ))
     })
 }

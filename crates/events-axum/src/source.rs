@@ -68,11 +68,7 @@ impl Source {
         }
     }
 
-    pub(crate) fn poll_next(
-        &mut self,
-        context: &mut Context<'_>,
-        batch: &mut Batch,
-    ) -> Poll<Step> {
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>, batch: &mut Batch) -> Poll<Step> {
         match self {
             Self::Log(subscription) => {
                 subscription

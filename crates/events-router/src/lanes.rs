@@ -180,11 +180,7 @@ impl Lanes {
 }
 
 /// Removes the lanes without an active run that nobody has touched since `before_ms`.
-fn remove_idle(
-    shard: &mut Users,
-    before_ms: i64,
-    folds: &Folds,
-) -> usize {
+fn remove_idle(shard: &mut Users, before_ms: i64, folds: &Folds) -> usize {
     let n_before = shard.len();
     shard.retain(|(_, lane)| {
         let mut state = lane.lock();

@@ -169,7 +169,9 @@ impl EventRouter {
     ) -> Option<Vec<AgUiEvent>> {
         let lane = self.inner.lanes.find(user)?;
         let state: MutexGuard<'_, LaneState> = lane.lock();
-        state.threads.closing_events(thread, run, self.inner.clock.now_ms())
+        state
+            .threads
+            .closing_events(thread, run, self.inner.clock.now_ms())
     }
 }
 
@@ -227,8 +229,11 @@ impl Batch {
         let n_before = self.records.len();
         match item.event {
             BusEvent::AgUi { thread, event } => {
-                let found =
-                    state.threads.thread_of(thread.as_ref(), &event, self.thread_of_request.as_ref());
+                let found = state.threads.thread_of(
+                    thread.as_ref(),
+                    &event,
+                    self.thread_of_request.as_ref(),
+                );
                 let starts_run = matches!(event, AgUiEvent::RunStarted(_));
                 if let (Ok(thread), true) = (&found, starts_run) {
                     self.thread_of_request = Some(Arc::clone(thread));

@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use events_broadcast::{Limits, LogStore};
 use events_core::{Clock, EventBus, EventResult, RecordIds, SystemClock, ThreadId, UserId};
 use events_models::{
-    A2AEvent, AgUiEvent, AnalyticsEvent, ContextEvent, ContextSummary, SystemEvent,
-    agui::fold::ThreadContent,
+    A2AEvent, AgUiEvent, AnalyticsEvent, ContextEvent, ContextSummary, SystemEvent, agui::fold,
 };
 
 use crate::{
@@ -15,8 +14,8 @@ use crate::{
     MemoryLog, PublishError, Run, Subscribe,
     known::{KnownBounds, MsgHasher},
     lanes::Lanes,
-    threads::{ThreadBounds, millis},
     routes::{A2A_VIEW, AGUI_VIEW, ANALYTICS_VIEW, CONTEXTS_VIEW},
+    threads::{ThreadBounds, millis},
 };
 
 /// Bounds of an [`EventRouter`].
@@ -48,7 +47,7 @@ impl Default for RouterConfig {
             dedupe_ids: 4_096,
             idle: Duration::from_secs(3_600),
             run_timeout: Duration::from_secs(15 * 60),
-            fold_bytes: ThreadContent::MAX_BYTES,
+            fold_bytes: fold::MAX_BYTES,
             fold_total_bytes: 128 << 20,
             clock: Arc::new(SystemClock),
         }

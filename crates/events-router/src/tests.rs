@@ -2,8 +2,8 @@
 
 mod rejoin;
 mod retries;
-mod timeouts;
 mod threads;
+mod timeouts;
 
 use std::{
     sync::Arc,

@@ -161,7 +161,8 @@ impl ThreadSubscription {
             && !self.is_known
         {
             let reader = reader(Some(&**input), self.generation);
-            self.told.extend(threads::empty_run(&reader).iter().cloned());
+            self.told
+                .extend(threads::empty_run(&reader).iter().cloned());
             self.has_ended = true;
         }
     }
@@ -169,11 +170,7 @@ impl ThreadSubscription {
     /// Reads the next events into `batch`, which is emptied first.
     ///
     /// `Pending` means that there is nothing for this reader now; its task is woken when there is.
-    pub fn poll_next(
-        &mut self,
-        context: &mut Context<'_>,
-        batch: &mut Batch,
-    ) -> Poll<ThreadNext> {
+    pub fn poll_next(&mut self, context: &mut Context<'_>, batch: &mut Batch) -> Poll<ThreadNext> {
         batch.events.clear();
         loop {
             if !self.told.is_empty() {
@@ -265,7 +262,8 @@ impl ThreadSubscription {
                 return true;
             };
             open.see(&event);
-            *has_ended = ends && matches!(kind, AgUiEventType::RunFinished | AgUiEventType::RunError);
+            *has_ended =
+                ends && matches!(kind, AgUiEventType::RunFinished | AgUiEventType::RunError);
             if !is_legacy || !legacy::differs(&event) {
                 return true;
             }

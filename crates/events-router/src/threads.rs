@@ -7,6 +7,7 @@ use events_core::{EventId, ThreadId};
 use events_models::{
     AgUiEvent,
     agui::{
+        RunOutcome,
         fold::{Generation, OpenSet, Reader, ThreadContent, ThreadStatus},
         intake::ThreadIntake,
         order::{OrderError, ThreadOrder},
@@ -491,7 +492,7 @@ impl Thread {
             ThreadStatus::Failed(_) => ThreadState::Failed,
             ThreadStatus::Finished(end) => match &end.outcome {
                 Some(RunOutcome::Interrupt(_)) => ThreadState::Interrupted,
-                Some(RunOutcome::Cancelled(_)) => ThreadState::Cancelled,
+                Some(RunOutcome::Cancelled) => ThreadState::Cancelled,
                 _ => ThreadState::Finished,
             },
         }

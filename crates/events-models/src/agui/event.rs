@@ -148,6 +148,42 @@ agui_events! {
     SubagentError = "SUBAGENT_ERROR",
 }
 
+impl AgUiEventType {
+    /// Finds the type of an event by the beginning of its JSON, if that is written as
+    /// [`AgUiEvent::write_json`] does it: `type` first.
+    #[must_use]
+    pub fn of_json(json: &[u8]) -> Option<Self> {
+        let rest = json.strip_prefix(b"{\"type\":\"")?;
+        let end = rest.iter().position(|byte| *byte == b'"')?;
+        Self::from_wire(std::str::from_utf8(&rest[..end]).ok()?)
+    }
+
+    /// Tells whether events of this type begin or end a run, or something within one; only such events change
+    /// what is open.
+    #[must_use]
+    pub const fn is_structural(self) -> bool {
+        matches!(
+            self,
+            Self::RunStarted
+                | Self::RunFinished
+                | Self::RunError
+                | Self::StepStarted
+                | Self::StepFinished
+                | Self::SubagentStarted
+                | Self::SubagentFinished
+                | Self::SubagentError
+                | Self::TextMessageStart
+                | Self::TextMessageEnd
+                | Self::ToolCallStart
+                | Self::ToolCallEnd
+                | Self::ReasoningStart
+                | Self::ReasoningEnd
+                | Self::ReasoningMessageStart
+                | Self::ReasoningMessageEnd
+        )
+    }
+}
+
 impl AgUiEvent {
     /// Reads one event, strictly: what the protocol describes must be as it describes it.
     ///
@@ -178,25 +214,7 @@ impl AgUiEvent {
     /// open.
     #[must_use]
     pub const fn is_structural(&self) -> bool {
-        matches!(
-            self,
-            Self::RunStarted(_)
-                | Self::RunFinished(_)
-                | Self::RunError(_)
-                | Self::StepStarted(_)
-                | Self::StepFinished(_)
-                | Self::SubagentStarted(_)
-                | Self::SubagentFinished(_)
-                | Self::SubagentError(_)
-                | Self::TextMessageStart(_)
-                | Self::TextMessageEnd(_)
-                | Self::ToolCallStart(_)
-                | Self::ToolCallEnd(_)
-                | Self::ReasoningStart(_)
-                | Self::ReasoningEnd(_)
-                | Self::ReasoningMessageStart(_)
-                | Self::ReasoningMessageEnd(_)
-        )
+        self.event_type().is_structural()
     }
 
     /// Returns the thread that the event names: only RUN_STARTED and RUN_FINISHED name one.

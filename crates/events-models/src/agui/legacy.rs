@@ -13,8 +13,8 @@
 use serde::Serialize;
 
 use super::{
-    AgUiEvent, ContentPart, Message, PartSource, RunAgentInput, RunError, RunFinished, RunOutcome,
-    TextPart, ToolResultContent,
+    AgUiEvent, AgUiEventType, ContentPart, Message, PartSource, RunAgentInput, RunError,
+    RunFinished, RunOutcome, TextPart, ToolResultContent,
 };
 
 /// The code of the RUN_ERROR that stands for a cancelled run.
@@ -34,6 +34,18 @@ pub fn differs(event: &AgUiEvent) -> bool {
         },
         _ => false,
     }
+}
+
+/// Tells whether events of a type can have another form.
+#[must_use]
+pub const fn may_differ(kind: AgUiEventType) -> bool {
+    matches!(
+        kind,
+        AgUiEventType::ToolCallResult
+            | AgUiEventType::MessagesSnapshot
+            | AgUiEventType::RunStarted
+            | AgUiEventType::RunFinished
+    )
 }
 
 /// Makes the form of an event for clients before 1.0; none if it has to be left out.

@@ -1,13 +1,19 @@
 //! Joining, coming back, and falling behind on one thread.
 
 use events_core::Fold;
-use events_models::agui::{RunAgentInput, fold::{Generation, ThreadFold}};
+use events_models::agui::{
+    RunAgentInput,
+    fold::{Generation, ThreadFold},
+};
 
 use super::*;
 use crate::{ThreadNext, ThreadState, ThreadSubscription};
 
 fn publish(router: &EventRouter, events: impl IntoIterator<Item = AgUiEvent>) -> Vec<String> {
-    let items: Vec<_> = events.into_iter().map(|event| in_thread("t", event)).collect();
+    let items: Vec<_> = events
+        .into_iter()
+        .map(|event| in_thread("t", event))
+        .collect();
     let mut ids = Vec::new();
     for item in items {
         let published = router.publish_now(&ada(), [item]).expect("legal");
@@ -78,7 +84,10 @@ fn a_late_reader_ends_like_one_that_saw_all() {
     assert_eq!(late.primed(), None);
     let prelude = drain(&mut late);
     let (last, before) = prelude.split_last().expect("something was said");
-    assert!(before.iter().all(|(id, _)| id.is_none()), "only the last event of a prelude has an id");
+    assert!(
+        before.iter().all(|(id, _)| id.is_none()),
+        "only the last event of a prelude has an id"
+    );
     assert!(last.0.is_some());
 
     let ids = publish(&router, the_other_half());
@@ -145,16 +154,39 @@ fn a_reader_that_falls_behind_is_caught_up_within_its_run() {
     publish(&router, half_a_run());
     let mut seen = events(&drain(&mut slow));
     publish(&router, deltas(20));
-    publish(&router, [AgUiEventBuilder::text_message_end("m"), AgUiEventBuilder::step_finished("plan")]);
-    publish(&router, [AgUiEventBuilder::text_message_start("n", MessageRole::Assistant)]);
-    publish(&router, (0..8).map(|_| AgUiEventBuilder::text_message_content("n", "x")));
+    publish(
+        &router,
+        [
+            AgUiEventBuilder::text_message_end("m"),
+            AgUiEventBuilder::step_finished("plan"),
+        ],
+    );
+    publish(
+        &router,
+        [AgUiEventBuilder::text_message_start(
+            "n",
+            MessageRole::Assistant,
+        )],
+    );
+    publish(
+        &router,
+        (0..8).map(|_| AgUiEventBuilder::text_message_content("n", "x")),
+    );
     seen.extend(events(&drain(&mut slow)));
-    publish(&router, [AgUiEventBuilder::text_message_content("n", "!"), AgUiEventBuilder::text_message_end("n")]);
+    publish(
+        &router,
+        [
+            AgUiEventBuilder::text_message_content("n", "!"),
+            AgUiEventBuilder::text_message_end("n"),
+        ],
+    );
     publish(&router, [AgUiEventBuilder::run_finished("t", "r", None)]);
     seen.extend(events(&drain(&mut slow)));
 
     let fold = folded(seen);
-    let told = router.snapshot_thread(&ada(), &ThreadId::new("t")).expect("known");
+    let told = router
+        .snapshot_thread(&ada(), &ThreadId::new("t"))
+        .expect("known");
     assert_eq!(fold.content().messages(), told.messages);
     assert_eq!(told.status, ThreadState::Finished);
     let expected: String = (0..20).map(|n| n.to_string()).collect();
@@ -172,8 +204,13 @@ fn a_reader_that_came_back_by_cursor_is_caught_up_too() {
     let mut back = wish.thread("t").expect("a slot");
     publish(&router, deltas(20));
     publish(&router, the_other_half());
-    let seen = half_a_run().into_iter().take(3).chain(events(&drain(&mut back)));
-    let told = router.snapshot_thread(&ada(), &ThreadId::new("t")).expect("known");
+    let seen = half_a_run()
+        .into_iter()
+        .take(3)
+        .chain(events(&drain(&mut back)));
+    let told = router
+        .snapshot_thread(&ada(), &ThreadId::new("t"))
+        .expect("known");
     let fold = folded(seen);
     assert_eq!(fold.content().messages(), told.messages);
     assert!(!fold.open().is_run_active());
@@ -188,8 +225,17 @@ fn whole_runs_may_pass_unseen() {
     publish(&router, the_other_half());
     for run in ["r2", "r3"] {
         publish(&router, [AgUiEventBuilder::run_started("t", run, None)]);
-        publish(&router, [AgUiEventBuilder::text_message_start(run, MessageRole::Assistant)]);
-        publish(&router, (0..8).map(|_| AgUiEventBuilder::text_message_content(run, "x")));
+        publish(
+            &router,
+            [AgUiEventBuilder::text_message_start(
+                run,
+                MessageRole::Assistant,
+            )],
+        );
+        publish(
+            &router,
+            (0..8).map(|_| AgUiEventBuilder::text_message_content(run, "x")),
+        );
         publish(&router, [AgUiEventBuilder::text_message_end(run)]);
         if run == "r2" {
             publish(&router, [AgUiEventBuilder::run_finished("t", run, None)]);
@@ -198,7 +244,9 @@ fn whole_runs_may_pass_unseen() {
     seen.extend(events(&drain(&mut slow)));
     let fold = folded(seen);
     assert_eq!(fold.order().run_id(), Some("r3"));
-    let told = router.snapshot_thread(&ada(), &ThreadId::new("t")).expect("known");
+    let told = router
+        .snapshot_thread(&ada(), &ThreadId::new("t"))
+        .expect("known");
     assert_eq!(fold.content().messages(), told.messages);
     assert_eq!(told.messages.len(), 3);
 }
@@ -215,17 +263,27 @@ fn input(thread: &str) -> RunAgentInput {
 fn an_official_client_keeps_its_own_messages_and_leaves_with_the_run() {
     let router = EventRouter::default();
     publish(&router, half_a_run());
-    let wish = router.subscribe(&ada()).for_client(input("t"), Generation::V1_0);
+    let wish = router
+        .subscribe(&ada())
+        .for_client(input("t"), Generation::V1_0);
     let mut client = wish.thread("t").expect("a slot");
     let mut seen = events(&drain(&mut client));
     publish(&router, the_other_half());
     publish(&router, [AgUiEventBuilder::run_started("t", "next", None)]);
     seen.extend(events(&drain(&mut client)));
-    assert_eq!(seen.last().map(|event| event.event_type().as_str()), Some("RUN_FINISHED"));
+    assert_eq!(
+        seen.last().map(|event| event.event_type().as_str()),
+        Some("RUN_FINISHED")
+    );
     let mut batch = Batch::default();
     let next = client.poll_next(&mut Context::from_waker(Waker::noop()), &mut batch);
     assert_eq!(next, Poll::Ready(ThreadNext::Ended));
-    let ids: Vec<_> = folded(seen).content().messages().iter().map(|message| message.id().to_string()).collect();
+    let ids: Vec<_> = folded(seen)
+        .content()
+        .messages()
+        .iter()
+        .map(|message| message.id().to_string())
+        .collect();
     assert_eq!(ids, ["q", "m"]);
 }
 
@@ -233,7 +291,9 @@ fn an_official_client_keeps_its_own_messages_and_leaves_with_the_run() {
 fn an_official_client_of_an_idle_thread_is_told_and_leaves() {
     let router = EventRouter::default();
     publish(&router, half_a_run().into_iter().chain(the_other_half()));
-    let wish = router.subscribe(&ada()).for_client(input("t"), Generation::V1_0);
+    let wish = router
+        .subscribe(&ada())
+        .for_client(input("t"), Generation::V1_0);
     let mut client = wish.thread("t").expect("a slot");
     let fold = folded(events(&drain(&mut client)));
     assert!(fold.order().is_finished());
@@ -246,20 +306,35 @@ fn an_official_client_of_an_idle_thread_is_told_and_leaves() {
 #[test]
 fn an_official_client_that_waited_in_vain_gets_an_empty_run_of_its_own() {
     let router = EventRouter::default();
-    let wish = router.subscribe(&ada()).for_client(input("new"), Generation::V1_0);
+    let wish = router
+        .subscribe(&ada())
+        .for_client(input("new"), Generation::V1_0);
     let mut client = wish.thread("new").expect("a slot");
     assert!(drain(&mut client).is_empty());
     client.stop_waiting();
     let told = events(&drain(&mut client));
-    let ids: Vec<_> = told.iter().map(|event| (event.event_type().as_str(), event.run_id())).collect();
-    assert_eq!(ids, [("RUN_STARTED", Some("mine")), ("RUN_FINISHED", Some("mine"))]);
+    let ids: Vec<_> = told
+        .iter()
+        .map(|event| (event.event_type().as_str(), event.run_id()))
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            ("RUN_STARTED", Some("mine")),
+            ("RUN_FINISHED", Some("mine"))
+        ]
+    );
 }
 
 #[test]
 fn a_joiner_in_a_row_shares_the_prelude_and_a_later_one_does_not_get_a_stale_one() {
     let router = EventRouter::default();
     publish(&router, half_a_run());
-    let read = || events(&drain(&mut router.subscribe(&ada()).thread("t").expect("a slot")));
+    let read = || {
+        events(&drain(
+            &mut router.subscribe(&ada()).thread("t").expect("a slot"),
+        ))
+    };
     assert_eq!(read(), read());
     publish(&router, the_other_half());
     assert_same(&folded(read()), &whole_run());
@@ -269,12 +344,16 @@ fn a_joiner_in_a_row_shares_the_prelude_and_a_later_one_does_not_get_a_stale_one
 fn a_refused_batch_leaves_no_trace_in_the_fold() {
     let router = EventRouter::default();
     publish(&router, half_a_run());
-    let before = router.snapshot_thread(&ada(), &ThreadId::new("t")).expect("known");
+    let before = router
+        .snapshot_thread(&ada(), &ThreadId::new("t"))
+        .expect("known");
     let items = [
         AgUiEventBuilder::text_message_content("m", "lost"),
         AgUiEventBuilder::text_message_content("unknown", "refused"),
     ];
     refusal(router.publish_now(&ada(), items.map(|event| in_thread("t", event))));
-    let after = router.snapshot_thread(&ada(), &ThreadId::new("t")).expect("known");
+    let after = router
+        .snapshot_thread(&ada(), &ThreadId::new("t"))
+        .expect("known");
     assert_eq!(before.messages, after.messages);
 }

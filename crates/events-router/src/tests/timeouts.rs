@@ -21,21 +21,31 @@ fn clocked(config: RouterConfig) -> (EventRouter, Arc<ManualClock>) {
 
 fn start(router: &EventRouter, thread: &str, run: &str) {
     let event = AgUiEventBuilder::run_started(thread, run, None);
-    router.publish_now(&ada(), [in_thread(thread, event)]).expect("legal");
+    router
+        .publish_now(&ada(), [in_thread(thread, event)])
+        .expect("legal");
 }
 
 fn step(router: &EventRouter, thread: &str, name: &str) -> Result<crate::Published, PublishError> {
-    router.publish_now(&ada(), [in_thread(thread, AgUiEventBuilder::step_started(name))])
+    router.publish_now(
+        &ada(),
+        [in_thread(thread, AgUiEventBuilder::step_started(name))],
+    )
 }
 
 fn state_of(router: &EventRouter, thread: &str) -> Option<ThreadState> {
-    router.snapshot_thread(&ada(), &ThreadId::new(thread)).map(|snapshot| snapshot.status)
+    router
+        .snapshot_thread(&ada(), &ThreadId::new(thread))
+        .map(|snapshot| snapshot.status)
 }
 
 #[test]
 fn a_silent_run_is_ended_once_by_the_sweep() {
     let (router, clock) = clocked(RouterConfig::default());
-    let mut screen = router.agui().connect(&ada(), Attach::now()).expect("a slot");
+    let mut screen = router
+        .agui()
+        .connect(&ada(), Attach::now())
+        .expect("a slot");
     start(&router, "t", "r");
     clock.advance(14 * MINUTE);
     router.sweep();
@@ -46,7 +56,10 @@ fn a_silent_run_is_ended_once_by_the_sweep() {
     clock.advance(MINUTE);
     router.sweep();
     router.sweep();
-    assert_eq!(types(&mut screen), ["RUN_STARTED", "STEP_STARTED", "RUN_ERROR"]);
+    assert_eq!(
+        types(&mut screen),
+        ["RUN_STARTED", "STEP_STARTED", "RUN_ERROR"]
+    );
     assert_eq!(state_of(&router, "t"), Some(ThreadState::Failed));
     assert_eq!(router.active_runs(), 0);
 }
@@ -54,12 +67,18 @@ fn a_silent_run_is_ended_once_by_the_sweep() {
 #[test]
 fn a_late_event_of_a_silent_run_ends_it_and_is_refused_with_the_reason() {
     let (router, clock) = clocked(RouterConfig::default());
-    let mut screen = router.agui().connect(&ada(), Attach::now()).expect("a slot");
+    let mut screen = router
+        .agui()
+        .connect(&ada(), Attach::now())
+        .expect("a slot");
     start(&router, "t", "r");
     clock.advance(15 * MINUTE);
     let (_, refusal) = refusal(step(&router, "t", "late"));
     assert!(matches!(refusal, Refusal::TimedOut { .. }), "{refusal:?}");
-    assert!(refusal.to_string().contains("no event for 15m"), "{refusal}");
+    assert!(
+        refusal.to_string().contains("no event for 15m"),
+        "{refusal}"
+    );
     assert_eq!(types(&mut screen), ["RUN_STARTED", "RUN_ERROR"]);
     start(&router, "t", "r2");
     step(&router, "t", "again").expect("a new run is not late");
@@ -90,7 +109,9 @@ fn finished_threads_are_forgotten_and_their_bytes_with_them() {
     let (router, clock) = clocked(RouterConfig::default());
     start(&router, "t", "r");
     let event = AgUiEventBuilder::run_finished("t", "r", None);
-    router.publish_now(&ada(), [in_thread("t", event)]).expect("legal");
+    router
+        .publish_now(&ada(), [in_thread("t", event)])
+        .expect("legal");
     assert!(router.fold_bytes() > 0);
     clock.advance(30 * MINUTE);
     start(&router, "u", "r");
@@ -115,7 +136,9 @@ fn say(router: &EventRouter, user: &UserId, thread: &str, n_bytes: usize) {
         AgUiEventBuilder::run_finished(thread, "r", None),
     ];
     for event in events {
-        router.publish_now(user, [in_thread(thread, event)]).expect("legal");
+        router
+            .publish_now(user, [in_thread(thread, event)])
+            .expect("legal");
     }
 }
 
@@ -128,8 +151,17 @@ fn the_oldest_finished_threads_give_way_when_folds_take_too_much() {
     });
     for n in 0..100 {
         clock.advance(1_000);
-        say(&router, &UserId::new(format!("user-{}", n % 10)), &format!("t{n}"), 10_000);
-        assert!(router.fold_bytes() <= total + 11_000, "{}", router.fold_bytes());
+        say(
+            &router,
+            &UserId::new(format!("user-{}", n % 10)),
+            &format!("t{n}"),
+            10_000,
+        );
+        assert!(
+            router.fold_bytes() <= total + 11_000,
+            "{}",
+            router.fold_bytes()
+        );
     }
     assert!(router.folds_shed() > 0);
     let last = router.snapshot_thread(&UserId::new("user-9"), &ThreadId::new("t99"));
@@ -145,10 +177,14 @@ fn an_active_fold_is_given_up_when_nothing_else_is_left_and_its_thread_goes_on()
     start(&router, "t", "r");
     let mut attached = router.subscribe(&ada()).thread("t").expect("a slot");
     let open = AgUiEventBuilder::text_message_start("m", MessageRole::Assistant);
-    router.publish_now(&ada(), [in_thread("t", open)]).expect("legal");
+    router
+        .publish_now(&ada(), [in_thread("t", open)])
+        .expect("legal");
     for _ in 0..10 {
         let delta = AgUiEventBuilder::text_message_content("m", "x".repeat(10_000));
-        router.publish_now(&ada(), [in_thread("t", delta)]).expect("legal");
+        router
+            .publish_now(&ada(), [in_thread("t", delta)])
+            .expect("legal");
     }
     assert!(router.fold_bytes() <= 50_000 && router.folds_shed() > 0);
     let mut context = Context::from_waker(Waker::noop());
@@ -156,6 +192,9 @@ fn an_active_fold_is_given_up_when_nothing_else_is_left_and_its_thread_goes_on()
     assert!(attached.poll_next(&mut context, &mut batch).is_ready());
     let mut late = router.subscribe(&ada()).thread("t").expect("a slot");
     assert!(late.poll_next(&mut context, &mut batch).is_ready());
-    let last = batch.events.last().map(|(_, frame)| String::from_utf8_lossy(&frame.data).into_owned());
+    let last = batch
+        .events
+        .last()
+        .map(|(_, frame)| String::from_utf8_lossy(&frame.data).into_owned());
     assert!(last.is_some_and(|json| json.contains("thread_too_large")));
 }

@@ -55,8 +55,9 @@ pub(super) struct Lost {
 /// assert_eq!(json[0]["content"], "Hello");
 /// assert!(matches!(content.status(), ThreadStatus::Running(_)));
 /// ```
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct ThreadContent {
+    max_bytes: usize,
     pub(super) messages: Messages,
     pub(super) state: Option<Document>,
     pub(super) runs: Runs,
@@ -65,7 +66,27 @@ pub struct ThreadContent {
     n_skipped_patches: u64,
 }
 
+impl Default for ThreadContent {
+    fn default() -> Self {
+        Self::with_max_bytes(MAX_BYTES)
+    }
+}
+
 impl ThreadContent {
+    /// Makes the content of a new thread that may take so many bytes instead of [`MAX_BYTES`].
+    #[must_use]
+    pub fn with_max_bytes(max_bytes: usize) -> Self {
+        Self {
+            max_bytes,
+            messages: Messages::default(),
+            state: None,
+            runs: Runs::default(),
+            authority: None,
+            lost: Lost::default(),
+            n_skipped_patches: 0,
+        }
+    }
+
     /// Takes in an event that the thread's [`ThreadIntake`](crate::agui::intake::ThreadIntake) has let pass.
     pub fn take(&mut self, event: AgUiEvent) {
         match event {
@@ -84,7 +105,7 @@ impl ThreadContent {
             }
             other => self.take_rare(other),
         }
-        if self.size() > MAX_BYTES {
+        if self.size() > self.max_bytes {
             self.shrink();
         }
     }
@@ -206,7 +227,7 @@ impl ThreadContent {
         match outcome {
             Ok(()) => {}
             Err(Unpatched::DoesNotApply) => self.n_skipped_patches += 1,
-            Err(Unpatched::TooLarge) => self.drop_content(),
+            Err(Unpatched::TooLarge) => self.give_up(),
         }
     }
 
@@ -217,12 +238,13 @@ impl ThreadContent {
         }
         self.messages.recount();
         // With room to grow, so that one event in many has to count.
-        if self.size() > MAX_BYTES - MAX_BYTES / 8 {
-            self.drop_content();
+        if self.size() > self.max_bytes - self.max_bytes / 8 {
+            self.give_up();
         }
     }
 
-    fn drop_content(&mut self) {
+    /// Drops the content and keeps its ids, as if it had grown too large: for whoever has a bound over many threads.
+    pub fn give_up(&mut self) {
         self.lost.messages |= !self.messages.is_empty();
         self.lost.state |= self.state.is_some();
         self.lost.items |= !self.runs.subagents.is_empty();
@@ -235,6 +257,12 @@ impl ThreadContent {
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
         self.messages.to_messages()
+    }
+
+    /// Counts the messages.
+    #[must_use]
+    pub fn n_messages(&self) -> usize {
+        self.messages.iter().count()
     }
 
     /// Returns the state; none if the thread has not said any.
