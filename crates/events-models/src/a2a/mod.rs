@@ -21,6 +21,7 @@ mod base64;
 mod builder;
 mod codec;
 mod event;
+mod macros;
 mod objects;
 mod part;
 mod state;

@@ -5,7 +5,8 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     A2AVersion, base64,
-    codec::{self, Coded, a2a_serde},
+    codec::{self, Coded},
+    macros::a2a_serde,
 };
 use crate::{
     InvalidEvent,

@@ -3,10 +3,7 @@
 use events_core::{ContextId, TaskId};
 use serde::ser::SerializeMap;
 
-use super::{
-    A2AVersion, Artifact, TaskStatus,
-    codec::{self, a2a_struct},
-};
+use super::{A2AVersion, Artifact, TaskStatus, codec, macros::a2a_struct};
 use crate::{
     InvalidEvent,
     wire::{Members, OpenObject},
