@@ -82,6 +82,11 @@ pub(super) fn find_even_null<'a>(
     })
 }
 
+/// Tells whether a name is one of some in `snake_case`.
+pub(super) fn is_snake_case_of_any(found: &str, names: &[&str]) -> bool {
+    found.contains('_') && names.iter().any(|name| is_snake_case_of(found, name))
+}
+
 /// Tells whether `taskId` is meant by `task_id`.
 fn is_snake_case_of(found: &str, name: &str) -> bool {
     if !found.contains('_') {

@@ -2,14 +2,14 @@
 
 /// An object of described members: a struct, `new` from its required members, reader, writer, checker.
 ///
-/// `kind` is what 0.3 calls it. `hooks` read and write what the tables cannot say.
+/// `kind` is what 0.3 calls it; what has one can be an event. `hooks` read and write what the tables cannot say.
 macro_rules! a2a_struct {
     (
         $(#[$meta:meta])*
         pub struct $name:ident $(kind $kind:literal)? $(hooks $after_read:path, $before_end:path)? {
             required { $( $(#[$rmeta:meta])* $rfield:ident: $rty:ty = $rwire:literal, )* }
             optional { $( $(#[$ometa:meta])* $ofield:ident: $oty:ty = $owire:literal, )* }
-            $(hooked { $( $(#[$hmeta:meta])* $hfield:ident: $hty:ty, )* })?
+            $(hooked { $( $(#[$hmeta:meta])* $hfield:ident: $hty:ty = $hwire:literal, )* })?
         }
     ) => {
         $(#[$meta])*
@@ -18,6 +18,15 @@ macro_rules! a2a_struct {
             $( $(#[$rmeta])* pub $rfield: $rty, )*
             $( $(#[$ometa])* pub $ofield: $oty, )*
             $( $( $(#[$hmeta])* pub $hfield: $hty, )* )?
+            /// The members that no version describes.
+            pub unknown: $crate::a2a::UnknownMembers,
+            $(
+                /// If this is an event: the members that no version describes and that 1.0 has beside the one that
+                /// says what the event is.
+                ///
+                #[doc = concat!("0.3 has them among those of the `", $kind, "`, unless they mean something there.")]
+                pub beside: $crate::a2a::UnknownMembers,
+            )?
         }
 
         impl $name {
@@ -28,6 +37,19 @@ macro_rules! a2a_struct {
                     $( $rfield: $rfield.into(), )*
                     $( $ofield: <$oty>::default(), )*
                     $( $( $hfield: <$hty>::default(), )* )?
+                    unknown: $crate::a2a::UnknownMembers::default(),
+                    $( beside: $crate::a2a::macros::a2a_struct!(@none $kind), )?
+                }
+            }
+
+            /// Tells whether a version gives a meaning to a member of that name.
+            pub(super) fn is_described(name: &str) -> bool {
+                match name {
+                    $( $rwire => true, )*
+                    $( $owire => true, )*
+                    $( $( $hwire => true, )* )?
+                    $( _ if name == $crate::a2a::macros::a2a_struct!(@kind $kind) => true, )?
+                    _ => $crate::a2a::codec::is_snake_case_of_any(name, &[$($rwire,)* $($owire,)*]),
                 }
             }
 
@@ -46,11 +68,14 @@ macro_rules! a2a_struct {
                     $( $rfield: codec::read_required(members, $rwire, version)?, )*
                     $( $ofield: codec::read_member(members, $owire, version)?, )*
                     $( $( $hfield: <$hty>::default(), )* )?
+                    unknown: $crate::a2a::UnknownMembers::of(members.iter(), Self::is_described)?,
+                    $( beside: $crate::a2a::macros::a2a_struct!(@none $kind), )?
                 };
                 $( let value = $after_read(value, members, version)?; )?
                 Ok(value)
             }
 
+            /// Writes what is described.
             pub(super) fn write_members<M: serde::ser::SerializeMap>(
                 &self,
                 map: &mut M,
@@ -85,6 +110,7 @@ macro_rules! a2a_struct {
             ) -> Result<S::Ok, S::Error> {
                 let mut map = serializer.serialize_map(None)?;
                 self.write_members(&mut map, version)?;
+                self.unknown.write(&mut map, Self::is_described)?;
                 serde::ser::SerializeMap::end(map)
             }
 
@@ -96,12 +122,14 @@ macro_rules! a2a_struct {
                     codec::Coded::check(&self.$rfield).map_err(|error| error.in_member($rwire))?;
                 )*
                 $( codec::Coded::check(&self.$ofield).map_err(|error| error.in_member($owire))?; )*
-                Ok(())
+                self.unknown.check(Self::is_described)
             }
         }
 
         $crate::a2a::macros::a2a_serde!($name);
     };
+    (@none $kind:literal) => { $crate::a2a::UnknownMembers::default() };
+    (@kind $kind:literal) => { "kind" };
 }
 
 /// serde's traits, for the form of 1.0.

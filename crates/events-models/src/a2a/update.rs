@@ -29,7 +29,7 @@ a2a_struct! {
         hooked {
             /// Only in 0.3: whether the stream ends here, if that does not follow from the state, which ends it when
             /// it is terminal.
-            is_final: Option<bool>,
+            is_final: Option<bool> = "final",
         }
     }
 }
