@@ -103,6 +103,49 @@ async fn every_whole_stream_passes_unchanged_and_in_order() -> io::Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn the_second_turn_of_a_task_passes_after_the_first_although_it_names_another_context()
+-> io::Result<()> {
+    let hub = Hub::plain().await?;
+    let mut n_turns = 0;
+    for second in streams("1.0") {
+        let first = second.replace("turn2", "turn1");
+        if first == second {
+            continue;
+        }
+        let user = second.replace(['/', '.'], "-");
+        for file in [first, second] {
+            let answer = publish(&hub, &user, "1.0", &lines_of(&file).join("\n")).await?;
+            assert_eq!(answer.status(), 200, "{file}: {}", answer.text());
+        }
+        n_turns += 1;
+    }
+    assert!(n_turns >= 4, "only {n_turns} second turns");
+    Ok(())
+}
+
+#[tokio::test]
+async fn members_that_no_version_describes_reach_the_screen_digit_by_digit() -> io::Result<()> {
+    let hub = Hub::plain().await?;
+    let mut screen = hub.stream("/a2a?user=ada").await?;
+    let mut contexts = hub.stream("/contexts?user=ada").await?;
+    let new = r#"{"statusUpdate":{"taskId":"t","contextId":"c","status":{"state":"TASK_STATE_WORKING","cost":12345678901234567890123},"eta":1.50},"seq":18446744073709551617}"#;
+    let old = r#"{"kind":"status-update","taskId":"t","contextId":"c","final":false,"status":{"state":"working","cost":12345678901234567890123},"eta":1.50}"#;
+    let stored = new.replace(r#","seq":18446744073709551617"#, "");
+    for (version, line, expected) in [("1.0", new, new), ("0.3", old, &*stored)] {
+        let answer = publish(&hub, "ada", version, line).await?;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        let frame = screen.next_event(PATIENCE).await?;
+        assert_eq!(frame.data.as_deref(), Some(expected));
+        let frames = contexts
+            .read_until(PATIENCE, |frame| frame.raw.contains("statusUpdate"))
+            .await?;
+        let envelope = frames.last().map_or("", |frame| &frame.raw);
+        assert!(envelope.contains(expected), "{envelope}");
+    }
+    Ok(())
+}
+
 async fn publish(hub: &Hub, user: &str, version: &str, body: &str) -> io::Result<Response> {
     let path = format!("/publish/a2a/{user}?user={user}");
     Request::post(&path, "application/x-ndjson", body)

@@ -1,9 +1,11 @@
-//! Reading, writing and admitting AG-UI events: time and allocations of each.
+//! Reading, writing and admitting AG-UI events, reading and writing A2A events: time and allocations of each.
 
 use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher, black_box, counter::BytesCount};
-use events_models::{AgUiEvent, AgUiEventBuilder, MessageRole, agui::intake::ThreadIntake};
+use events_models::{
+    A2AEvent, AgUiEvent, AgUiEventBuilder, MessageRole, agui::intake::ThreadIntake,
+};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -105,4 +107,29 @@ fn admit_content(bencher: Bencher<'_, '_>) {
         admitted.clear();
         thread.admit(event, &mut admitted).expect("allowed here");
     });
+}
+
+/// A piece of an artifact, about 200 bytes.
+const A2A_CHUNK: &[u8] = br#"{"artifactUpdate":{"taskId":"task-0001","contextId":"context-0001","artifact":{"artifactId":"report","parts":[{"text":"The next few words of a long report, and then some."}]},"append":true}}"#;
+
+#[divan::bench]
+fn from_json_a2a_chunk(bencher: Bencher<'_, '_>) {
+    bencher
+        .counter(BytesCount::new(A2A_CHUNK.len()))
+        .bench_local(|| A2AEvent::from_json(black_box(A2A_CHUNK)).expect("a legal event"));
+}
+
+#[divan::bench]
+fn write_json_a2a_chunk(bencher: Bencher<'_, '_>) {
+    let event = A2AEvent::from_json(A2A_CHUNK).expect("a legal event");
+    let mut json = Vec::with_capacity(2 * A2A_CHUNK.len());
+    bencher
+        .counter(BytesCount::new(A2A_CHUNK.len()))
+        .bench_local(|| {
+            json.clear();
+            black_box(&event)
+                .write_json(&mut json)
+                .expect("an event is JSON");
+            json.len()
+        });
 }

@@ -49,7 +49,8 @@
 //! # Invariants
 //!
 //! 1. What `from_json` accepts is legal, and is written as the same JSON value, less what the protocol does
-//!    not describe. No number in open data loses a digit.
+//!    not describe; A2A, whose readers have to expect more than they know, keeps that too. No number in open
+//!    data and in unknown members loses a digit.
 //! 2. What is written is one line: it has no line feed and no carriage return.
 //! 3. An absent member is left out, never written as `null`; `null` is written only where it is a value.
 //! 4. No input makes a reader panic, and none needs more stack than any other.

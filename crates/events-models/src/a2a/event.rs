@@ -1,13 +1,15 @@
 //! The union of all stream objects.
 
+use std::collections::HashSet;
+
 use events_core::{ContextId, TaskId};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
 use super::{
     A2AVersion, Message, Task, TaskArtifactUpdateEvent, TaskState, TaskStatus,
-    TaskStatusUpdateEvent, Timestamp,
-    codec::{self, Coded, In},
+    TaskStatusUpdateEvent, Timestamp, UnknownMembers,
+    codec::{self, Coded},
 };
 use crate::{
     InvalidEvent,
@@ -73,11 +75,14 @@ macro_rules! a2a_events {
 
             fn read_v1_0(members: &Members<'_>) -> Result<Self, InvalidEvent> {
                 let (name, raw) = only_member(members)?;
-                match name {
+                let mut event = match name {
                     $( $wire => <$body>::read(raw, A2AVersion::V1_0).map(Self::$variant), )*
                     _ => Err(no_member()),
                 }
-                .map_err(|error| error.in_member(name))
+                .map_err(|error| error.in_member(name))?;
+                let beside = UnknownMembers::of(members.iter(), tells_what_it_is)?;
+                match &mut event { $( Self::$variant(body) => body.beside = beside, )* }
+                Ok(event)
             }
 
             fn read_v0_3(members: &Members<'_>) -> Result<Self, InvalidEvent> {
@@ -90,7 +95,11 @@ macro_rules! a2a_events {
                     .in_member("kind"));
                 }
                 match &*members.tag("kind")? {
-                    $( $kind => <$body>::read_members(members, A2AVersion::V0_3).map(Self::$variant), )*
+                    $( $kind => {
+                        let mut body = <$body>::read_members(members, A2AVersion::V0_3)?;
+                        body.unknown.retain(|name| !tells_what_it_is(name));
+                        Ok(Self::$variant(body))
+                    } )*
                     other => {
                         let known = [$($kind),*].join(", ");
                         let reason = format!("unknown kind `{other}`: expected {known}");
@@ -107,9 +116,7 @@ macro_rules! a2a_events {
             ///
             /// None in practice: every event has a JSON form.
             pub fn write_json_v0_3(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-                match self {
-                    $( Self::$variant(body) => serde_json::to_writer(out, &In(body, A2AVersion::V0_3)), )*
-                }
+                serde_json::to_writer(out, &Flat(self))
             }
 
             /// Checks an event that was built in Rust or read as 0.3, whether it is legal in 1.0; what
@@ -117,19 +124,44 @@ macro_rules! a2a_events {
             ///
             /// # Errors
             ///
-            /// A required member is empty, a state is unknown, or a file is not base64.
+            /// A required member is empty, a state is unknown, a file is not base64, or an unknown member has the
+            /// name of a known one.
             pub fn validate(&self) -> Result<(), InvalidEvent> {
                 match self {
-                    $( Self::$variant(body) => Coded::check(body).map_err(|error| error.in_member($wire)), )*
+                    $( Self::$variant(body) => {
+                        Coded::check(body).map_err(|error| error.in_member($wire))?;
+                        body.beside.check(tells_what_it_is)
+                    } )*
                 }
             }
         }
 
         impl Serialize for A2AEvent {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let mut map = serializer.serialize_map(Some(1))?;
+                let mut map = serializer.serialize_map(None)?;
                 match self {
-                    $( Self::$variant(body) => map.serialize_entry($wire, body)?, )*
+                    $( Self::$variant(body) => {
+                        map.serialize_entry($wire, body)?;
+                        body.beside.write(&mut map, tells_what_it_is)?;
+                    } )*
+                }
+                map.end()
+            }
+        }
+
+        impl Serialize for Flat<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut map = serializer.serialize_map(None)?;
+                match self.0 {
+                    $( A2AEvent::$variant(body) => {
+                        body.write_members(&mut map, A2AVersion::V0_3)?;
+                        let is_taken = |name: &str| <$body>::is_described(name) || tells_what_it_is(name);
+                        body.unknown.write(&mut map, is_taken)?;
+                        if !body.beside.is_empty() {
+                            let own: HashSet<_> = body.unknown.iter().map(|(name, _)| name).collect();
+                            body.beside.write(&mut map, |name| is_taken(name) || own.contains(name))?;
+                        }
+                    } )*
                 }
                 map.end()
             }
@@ -146,6 +178,14 @@ a2a_events! {
     StatusUpdate(TaskStatusUpdateEvent) = "statusUpdate", "status-update";
     /// A task has made something, or a piece of it.
     ArtifactUpdate(TaskArtifactUpdateEvent) = "artifactUpdate", "artifact-update";
+}
+
+/// An event in the form of 0.3, which has nothing around it.
+struct Flat<'a>(&'a A2AEvent);
+
+/// Tells whether a member says what an event is, in either version; then it can be nothing else.
+fn tells_what_it_is(name: &str) -> bool {
+    name == "kind" || WRAPPERS.contains(&name) || codec::is_snake_case_of_any(name, &WRAPPERS)
 }
 
 fn no_member() -> InvalidEvent {
@@ -176,12 +216,13 @@ fn only_member<'a>(members: &Members<'a>) -> Result<(&'static str, &'a RawValue)
 impl A2AEvent {
     /// Reads one event in the form of 1.0.
     ///
-    /// Members that it does not describe are left aside. Of a repeated member the last one counts, as in
-    /// JavaScript.
+    /// Members that no version describes are kept, see [`UnknownMembers`]. Of a repeated member the last one counts,
+    /// as in JavaScript.
     ///
     /// # Errors
     ///
-    /// The text is not UTF-8 or not JSON ([`InvalidEvent::is_syntax`]), or not a legal event.
+    /// The text is not UTF-8 or not JSON ([`InvalidEvent::is_syntax`]), or not a legal event. What is kept as it is
+    /// must not nest too deep nor have a lone surrogate.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidEvent> {
         Self::from_json_as(json, A2AVersion::V1_0)
     }

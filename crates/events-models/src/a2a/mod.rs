@@ -14,17 +14,24 @@
 //! | times | UTC, written with `Z` | any zone or none, read as UTC; what is no time is left aside |
 //!
 //! Reading is lenient where writing is not: `null` stands for nothing, and 1.0 may come with names in
-//! `snake_case`, enumerations as numbers, times with an offset and base64 for URLs. Undescribed members are
-//! left aside.
+//! `snake_case`, enumerations as numbers, times with an offset and base64 for URLs.
+//!
+//! Members that neither version describes are kept where they stand, with the text of their values, and written
+//! in both: see [`UnknownMembers`]. Three places are not the same in both versions. What stands beside the one
+//! member of 1.0 ([`Task::beside`]) is written among the members of 0.3. What stands in the `file` of a 0.3 part is
+//! kept as the part's. And a name that means something in the other version is not unknown: `kind`, the `final` of
+//! a status and the `file` of a part are left aside in 1.0, and the names of 1.0 in 0.3.
 
 mod base64;
 mod builder;
 mod codec;
 mod event;
+mod macros;
 mod objects;
 mod part;
 mod state;
 mod timestamp;
+mod unknown;
 mod update;
 mod version;
 
@@ -36,6 +43,7 @@ pub use objects::{Artifact, Message, Task, TaskStatus};
 pub use part::{Part, PartContent};
 pub use state::{Role, TaskState};
 pub use timestamp::Timestamp;
+pub use unknown::UnknownMembers;
 pub use update::{TaskArtifactUpdateEvent, TaskStatusUpdateEvent};
 pub use version::A2AVersion;
 

@@ -3,7 +3,7 @@
 use events_core::{ContextId, MessageId, TaskId};
 use serde::ser::SerializeMap;
 
-use super::{A2AVersion, Part, Role, TaskState, Timestamp, codec::a2a_struct};
+use super::{A2AVersion, Part, Role, TaskState, Timestamp, macros::a2a_struct};
 use crate::{
     InvalidEvent,
     wire::{Members, OpenObject},

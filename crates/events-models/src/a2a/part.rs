@@ -4,8 +4,9 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    A2AVersion, base64,
-    codec::{self, Coded, a2a_serde},
+    A2AVersion, UnknownMembers, base64,
+    codec::{self, Coded},
+    macros::a2a_serde,
 };
 use crate::{
     InvalidEvent,
@@ -14,6 +15,9 @@ use crate::{
 
 /// The members of which 1.0 has exactly one in every part.
 const CONTENTS: [&str; 4] = ["text", "raw", "url", "data"];
+
+/// The members of the file in a 0.3 part.
+const FILE: [&str; 4] = ["bytes", "uri", "name", "mimeType"];
 
 /// How 0.3 parts say that their data is no object and stands in an object of one member.
 const WRAPPED: &str = "data_part_compat";
@@ -38,6 +42,8 @@ pub struct Part {
     pub media_type: Option<String>,
     /// Open data.
     pub metadata: Option<OpenObject>,
+    /// The members that no version describes; those in the `file` of 0.3, too.
+    pub unknown: UnknownMembers,
 }
 
 /// What a part contains.
@@ -60,6 +66,7 @@ impl From<PartContent> for Part {
             filename: None,
             media_type: None,
             metadata: None,
+            unknown: UnknownMembers::default(),
         }
     }
 }
@@ -127,12 +134,14 @@ impl Part {
             filename: codec::read_member(members, "filename", VERSION)?,
             media_type: codec::read_member(members, "mediaType", VERSION)?,
             metadata: codec::read_member(members, "metadata", VERSION)?,
+            unknown: UnknownMembers::of(members.iter(), is_described)?,
         })
     }
 
     fn read_v0_3(members: &Members<'_>) -> Result<Self, InvalidEvent> {
         const VERSION: A2AVersion = A2AVersion::V0_3;
         let metadata: Option<OpenObject> = codec::read_member(members, "metadata", VERSION)?;
+        let unknown = UnknownMembers::of(members.iter(), is_described)?;
         let mut part = match &*members.tag("kind")? {
             "text" => Self::text(codec::read_member::<String>(members, "text", VERSION)?),
             "file" => {
@@ -143,10 +152,12 @@ impl Part {
                     .map_err(|error| error.in_member("file"))?
             }
             "data" => {
-                return codec::find(members, "data", VERSION)
+                let mut part = codec::find(members, "data", VERSION)
                     .ok_or_else(|| InvalidEvent::new("required, but missing"))
                     .and_then(|raw| read_data(raw, metadata))
-                    .map_err(|error| error.in_member("data"));
+                    .map_err(|error| error.in_member("data"))?;
+                part.unknown = unknown;
+                return Ok(part);
             }
             other => {
                 return Err(InvalidEvent::new(format!(
@@ -156,6 +167,7 @@ impl Part {
             }
         };
         part.metadata = metadata;
+        part.unknown.extend(unknown);
         Ok(part)
     }
 
@@ -174,6 +186,9 @@ impl Part {
         };
         part.filename = codec::read_member(file, "name", VERSION)?;
         part.media_type = codec::read_member(file, "mimeType", VERSION)?;
+        part.unknown = UnknownMembers::of(file.iter(), |name| {
+            FILE.contains(&name) || is_described(name)
+        })?;
         Ok(part)
     }
 
@@ -210,6 +225,14 @@ impl Part {
         }
         codec::write_member(map, "metadata", &self.metadata, A2AVersion::V0_3)
     }
+}
+
+/// Tells whether a version gives a meaning to a member of that name in some part.
+fn is_described(name: &str) -> bool {
+    matches!(
+        name,
+        "kind" | "file" | "filename" | "mediaType" | "media_type" | "metadata"
+    ) || CONTENTS.contains(&name)
 }
 
 /// Reads data of 0.3, and takes it out of the object that may be around it.
@@ -310,6 +333,7 @@ impl Coded for Part {
             A2AVersion::V1_0 => self.write_v1_0(&mut map),
             A2AVersion::V0_3 => self.write_v0_3(&mut map),
         }?;
+        self.unknown.write(&mut map, is_described)?;
         map.end()
     }
 
@@ -321,7 +345,8 @@ impl Coded for Part {
             PartContent::Data(data) => data.check().map_err(|error| error.in_member("data")),
             PartContent::Text(_) | PartContent::Raw(_) | PartContent::Url(_) => Ok(()),
         }?;
-        Coded::check(&self.metadata).map_err(|error| error.in_member("metadata"))
+        Coded::check(&self.metadata).map_err(|error| error.in_member("metadata"))?;
+        self.unknown.check(is_described)
     }
 }
 

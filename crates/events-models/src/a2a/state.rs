@@ -3,10 +3,7 @@
 use serde::Serializer;
 use serde_json::value::RawValue;
 
-use super::{
-    A2AVersion,
-    codec::{Coded, a2a_serde},
-};
+use super::{A2AVersion, codec::Coded, macros::a2a_serde};
 use crate::{
     InvalidEvent,
     wire::{expected, text_of},

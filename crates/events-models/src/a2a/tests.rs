@@ -5,6 +5,7 @@ mod mutations;
 mod reading;
 mod streams;
 mod times;
+mod unknown;
 
 use std::{fs, path::PathBuf};
 

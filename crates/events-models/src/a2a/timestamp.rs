@@ -5,10 +5,7 @@ use std::fmt;
 use serde::Serializer;
 use serde_json::value::RawValue;
 
-use super::{
-    A2AVersion,
-    codec::{Coded, a2a_serde},
-};
+use super::{A2AVersion, codec::Coded, macros::a2a_serde};
 use crate::{InvalidEvent, wire::text_of};
 
 const SECONDS_OF_DAY: i64 = 86_400;

@@ -3,10 +3,7 @@
 use events_core::{ContextId, TaskId};
 use serde::ser::SerializeMap;
 
-use super::{
-    A2AVersion, Artifact, TaskStatus,
-    codec::{self, a2a_struct},
-};
+use super::{A2AVersion, Artifact, TaskStatus, codec, macros::a2a_struct};
 use crate::{
     InvalidEvent,
     wire::{Members, OpenObject},
@@ -32,7 +29,7 @@ a2a_struct! {
         hooked {
             /// Only in 0.3: whether the stream ends here, if that does not follow from the state, which ends it when
             /// it is terminal.
-            is_final: Option<bool>,
+            is_final: Option<bool> = "final",
         }
     }
 }

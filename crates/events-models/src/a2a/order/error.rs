@@ -36,20 +36,6 @@ pub enum OrderError {
         /// The task that the event names.
         other: String,
     },
-    /// Rule 4.
-    #[error(
-        "rule 4: {found} names context `{other}`, and task `{task}` belongs to context `{context}`"
-    )]
-    OtherContext {
-        /// The refused event.
-        found: A2AEventType,
-        /// The task.
-        task: String,
-        /// The context that the task belongs to.
-        context: String,
-        /// The context that the event names.
-        other: String,
-    },
     /// Rule 5.
     #[error("rule 5: {found} cannot follow {state}, which ends task `{task}`")]
     Ended {
@@ -85,7 +71,6 @@ impl OrderError {
             Self::NotStarted { .. } => 1,
             Self::AfterMessage { .. } | Self::MessageInTask { .. } => 2,
             Self::OtherTask { .. } => 3,
-            Self::OtherContext { .. } => 4,
             Self::Ended { .. } => 5,
             Self::NoArtifact { .. } => 6,
         }

@@ -5,9 +5,14 @@
 //! 1. The first event is the task, or it is a message.
 //! 2. A message is the whole answer: it is first, and nothing follows it.
 //! 3. All events name the same task.
-//! 4. A task stays in its conversation.
+//! 4. A task is in the conversation that it named last. No event breaks this rule.
 //! 5. Nothing follows a terminal state.
 //! 6. Parts are appended only to an artifact that an earlier event has brought.
+//!
+//! Rule 4 does not hold a task in one conversation, although 1.0 means it so (an agent infers the context of a
+//! message that names only the task): the official Python server gives such a message a context of its own, and
+//! names it in all events of that turn. Nothing that reads a task depends on it, so refusing would lose the events of
+//! real agents and protect nobody.
 //!
 //! Other states may follow one another in any order. No flag is tied to another: an artifact may go on after its
 //! last chunk, or never have one. What a stream does beyond that is not a matter of the task's events: that it
@@ -104,7 +109,7 @@ impl TaskOrder {
         self.task_id.as_ref()
     }
 
-    /// Returns the conversation of the task, once an event has named it.
+    /// Returns the conversation that the task is in: the one that an event has named last.
     #[must_use]
     pub const fn context_id(&self) -> Option<&ContextId> {
         self.context_id.as_ref()
@@ -147,16 +152,6 @@ impl TaskOrder {
                 found,
                 task: self.task_name(),
                 state,
-            });
-        }
-        if let (Some(context), Some(other)) = (&self.context_id, event.context_id())
-            && context != other
-        {
-            return Err(OrderError::OtherContext {
-                found,
-                task: self.task_name(),
-                context: context.clone().into(),
-                other: other.clone().into(),
             });
         }
         match event {
@@ -205,10 +200,11 @@ impl TaskOrder {
     fn apply(&mut self, event: &A2AEvent) {
         self.is_started = true;
         self.task_id = self.task_id.take().or_else(|| event.task_id().cloned());
-        self.context_id = self
-            .context_id
-            .take()
-            .or_else(|| event.context_id().cloned());
+        if let Some(context) = event.context_id()
+            && self.context_id.as_ref() != Some(context)
+        {
+            self.context_id = Some(context.clone());
+        }
         self.state = event.state().or(self.state);
         match event {
             A2AEvent::Task(task) => {

@@ -96,10 +96,10 @@ fn open_data_keeps_every_digit_and_loses_only_line_breaks() {
 }
 
 #[test]
-fn undescribed_members_are_left_aside_and_the_last_of_repeated_ones_counts() {
+fn the_last_of_repeated_members_counts() {
     check_written(
-        r#"{"task":{"id":"a","ttl":{"x":1},"status":{"state":1,"seq":9},"id":"b","task_id":"c"},"v":1}"#,
-        r#"{"task":{"id":"b","status":{"state":"TASK_STATE_SUBMITTED"}}}"#,
+        r#"{"task":{"id":"a","contextId":"c","status":{"state":1},"id":"b","context_id":"d"}}"#,
+        r#"{"task":{"id":"b","contextId":"d","status":{"state":"TASK_STATE_SUBMITTED"}}}"#,
     );
 }
 
@@ -131,7 +131,7 @@ fn what_1_0_demands_to_be_set_is_not_empty() {
 }
 
 #[test]
-fn deep_nesting_is_refused_only_where_it_would_be_kept() {
+fn deep_nesting_is_refused() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let task = |depth| {
         let data = nested(depth);
@@ -147,10 +147,15 @@ fn deep_nesting_is_refused_only_where_it_would_be_kept() {
     let path = "$.task.status.message.parts[0].data";
     check_refused(&task(119), A2AVersion::V1_0, path, "deep");
     check_refused(&task(100_000), A2AVersion::V1_0, path, "deep");
-    event(&format!(
-        r#"{{"task":{{"id":"t","status":{{"state":1}},"x":{}}}}}"#,
-        nested(100_000)
-    ));
+    check_refused(
+        &format!(
+            r#"{{"task":{{"id":"t","status":{{"state":1}},"x":{}}}}}"#,
+            nested(100_000)
+        ),
+        A2AVersion::V1_0,
+        "$.task.x",
+        "deep",
+    );
 }
 
 #[test]

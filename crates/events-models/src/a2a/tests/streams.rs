@@ -50,6 +50,31 @@ fn every_stream_is_written_as_it_was_read_and_is_in_order() {
     }
 }
 
+#[test]
+fn the_second_turn_of_a_task_follows_the_first() {
+    let streams = spoken_streams();
+    let mut n_moved = 0;
+    for second in &streams {
+        let Some((name, rest)) = second.file.split_once("turn2") else {
+            continue;
+        };
+        let file = format!("{name}turn1{rest}");
+        let first = streams.iter().find(|line| line.file == file).unwrap();
+        let mut order = TaskOrder::default();
+        for (event, _) in events_of(first) {
+            assert_eq!(order.check(&event), Ok(()), "{file}");
+        }
+        let context_id = order.context_id().cloned();
+        for (event, _) in events_of(second) {
+            assert_eq!(order.check(&event), Ok(()), "{}", second.file);
+        }
+        assert!(order.is_ended(), "{}", second.file);
+        // The official Python server names another context in each turn.
+        n_moved += usize::from(order.context_id() != context_id.as_ref());
+    }
+    assert!(n_moved >= 6, "only {n_moved} turns in another context");
+}
+
 /// Takes away what says nothing, and what only one of two forms can say.
 fn comparable(value: Value) -> Value {
     match value {
