@@ -192,10 +192,15 @@ impl EventRouter {
     /// Lists the contexts of a user that this router has seen, the one that changed last at the end.
     #[must_use]
     pub fn contexts_of(&self, user: &UserId) -> Vec<ContextSummary> {
-        self.inner
-            .lanes
-            .find(user)
-            .map_or_else(Vec::new, |lane| lane.lock().contexts.list())
+        let Some(lane) = self.inner.lanes.find(user) else {
+            return Vec::new();
+        };
+        let state = lane.lock();
+        let mut contexts = state.contexts.list();
+        for context in &mut contexts {
+            context.message_count = state.threads.n_messages(context.context_id.as_str());
+        }
+        contexts
     }
 
     /// Counts the runs that are active over all users. Looks at every user: for metrics, not for the hot path.

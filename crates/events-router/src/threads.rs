@@ -439,6 +439,12 @@ impl Threads {
         })
     }
 
+    /// Counts the messages of a thread that is known.
+    pub(crate) fn n_messages(&self, thread: &str) -> Option<u64> {
+        let entry = self.threads.get(thread)?;
+        u64::try_from(entry.content.n_messages()).ok()
+    }
+
     pub(crate) fn list(&self) -> Vec<ThreadOverview> {
         let overview = |(thread, entry): (&Arc<str>, &Thread)| ThreadOverview {
             thread: ThreadId::from(&**thread),
