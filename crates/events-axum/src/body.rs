@@ -11,11 +11,14 @@ use std::{
 use bytes::Bytes;
 use events_broadcast::{Batch, Missed, Next, Subscription};
 use events_sse::{
-    ClosingReason, Gap, encode_frame, encode_heartbeat_comment, encode_heartbeat_event,
-    encode_id_only,
+    ClosingReason, Gap, encode_around, encode_frame, encode_heartbeat_comment,
+    encode_heartbeat_event, encode_id_only,
 };
 use http_body::{Body, Frame};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, Sleep, sleep_until},
+};
 use tracing::Span;
 
 use crate::{
@@ -40,6 +43,8 @@ pub(crate) struct Manner {
     pub(crate) has_ids: bool,
     pub(crate) drain: Option<Drain>,
     pub(crate) ends: StreamEnds,
+    /// The place among all streams, given back with the body.
+    pub(crate) _place: Option<OwnedSemaphorePermit>,
 }
 
 /// A response body that reads a user's log.
@@ -51,6 +56,8 @@ pub(crate) struct EventBody {
     first: Option<Vec<u8>>,
     prelude: Option<Prelude>,
     batch: Batch,
+    /// What is left of a large event: its payload and what comes after it, last first.
+    rest: Vec<Bytes>,
     silent_since: Instant,
     heartbeat: Pin<Box<Sleep>>,
     /// When this stream ends, once a drain has begun.
@@ -76,6 +83,7 @@ impl EventBody {
             first: Some(first),
             prelude,
             batch: Batch::default(),
+            rest: Vec::new(),
             silent_since: now,
             heartbeat: Box::pin(sleep_until(now + manner.heartbeat)),
             drained: None,
@@ -85,7 +93,16 @@ impl EventBody {
         }
     }
 
-    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(rest) = self.rest.pop() {
+            return Poll::Ready(Some(rest));
+        }
+        ready!(self.poll_block(context))
+            .map_or(Poll::Ready(None), |block| Poll::Ready(Some(block.into())))
+    }
+
+    /// Writes the next whole blocks, or the beginning of a large one.
+    fn poll_block(&mut self, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
@@ -115,6 +132,9 @@ impl EventBody {
     fn write(&mut self, next: Next) -> Vec<u8> {
         match next {
             Next::Events => {
+                if let Some(head) = self.begin_large() {
+                    return head;
+                }
                 let mut out = Vec::with_capacity(
                     self.batch
                         .events
@@ -125,12 +145,36 @@ impl EventBody {
                 for (id, frame) in &self.batch.events {
                     encode_frame(*id, frame, &mut out);
                 }
-                self.batch.events.clear();
+                self.forget_batch();
                 out
             }
             Next::Missed(missed) => self.gap(missed),
             Next::Closed(reason) => self.close(reason, reason_name(reason)),
         }
+    }
+
+    /// Begins an event that comes alone because it is large. Its payload is not copied: the log counts the bytes as
+    /// long as a client has not read them, and so memory is bounded however many clients are slow.
+    fn begin_large(&mut self) -> Option<Vec<u8>> {
+        let [(id, frame)] = &*self.batch.events else {
+            return None;
+        };
+        if frame.data.len() <= Batch::MAX_BYTES {
+            return None;
+        }
+        let (mut head, mut tail) = (Vec::with_capacity(160), Vec::with_capacity(4));
+        if !encode_around(*id, frame, &mut head, &mut tail) {
+            return None;
+        }
+        self.rest = vec![tail.into(), frame.data.clone()];
+        self.forget_batch();
+        Some(head)
+    }
+
+    /// Lets go of the events that were written, and of the space of many.
+    fn forget_batch(&mut self) {
+        self.batch.events.clear();
+        self.batch.events.shrink_to(8);
     }
 
     /// Tells the client of a gap, or at least moves its cursor over it.
@@ -196,7 +240,7 @@ impl Body for EventBody {
         let bytes = ready!(self.poll_bytes(context));
         Poll::Ready(bytes.map(|bytes| {
             self.silent_since = Instant::now();
-            Ok(Frame::data(bytes.into()))
+            Ok(Frame::data(bytes))
         }))
     }
 }

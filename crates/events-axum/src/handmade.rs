@@ -60,6 +60,7 @@ pub async fn create_sse_stream<E>(
         has_ids: !broadcaster.is_ephemeral(),
         drain: None,
         ends: Metrics::default().ends_of(name),
+        _place: None,
     };
     stream_response(Body::new(EventBody::new(subscription, manner, None, span)))
 }

@@ -42,6 +42,7 @@ mod metrics;
 mod operations;
 mod publish;
 mod query;
+mod receive;
 mod reject;
 mod state;
 mod streams;
@@ -51,6 +52,7 @@ mod tests;
 
 pub use context::{ContextProvider, RequestContext, RouterContexts};
 pub use handmade::{StreamWithGuard, create_sse_stream, standard_keep_alive};
+pub use metrics::{Bound, Edge};
 pub use operations::operations_router;
 pub use publish::publish_router;
 pub use reject::Problem;

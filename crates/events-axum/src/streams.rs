@@ -18,6 +18,7 @@ use crate::{
     Problem, RequestContext, StreamState,
     body::{EventBody, Manner, Prelude},
     head::{come_back_later, stream_response},
+    metrics::Bound,
     query::StreamQuery,
 };
 
@@ -96,6 +97,14 @@ impl StreamState {
         if self.is_draining() {
             return come_back_later();
         }
+        if let Err(problem) = self.check_user(context.user_id()) {
+            self.count_bound(&problem);
+            return problem.into_response();
+        }
+        let Ok(place) = Arc::clone(&self.inner.streams).try_acquire_owned() else {
+            self.inner.metrics.hit(Bound::Streams);
+            return come_back_later();
+        };
         let subscription = match broadcaster.connect(context.user_id(), query.attach(scope)) {
             Ok(subscription) => subscription,
             Err(ConnectError::Closed) => return come_back_later(),
@@ -116,6 +125,7 @@ impl StreamState {
             has_ids: !broadcaster.is_ephemeral(),
             drain: Some(self.inner.drain.clone()),
             ends: self.inner.metrics.ends_of(stream),
+            _place: Some(place),
         };
         stream_response(Body::new(EventBody::new(
             subscription,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use events_core::ThreadId;
+use events_core::{ThreadId, UserId};
 use events_models::{AgUiEvent, agui::intake::ThreadIntake};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
@@ -11,22 +11,42 @@ use crate::{
     Refusal,
     contexts::ContextBook,
     known::Known,
+    order_budget::{Charge, OrderBudget, count},
     tasks::{SavedTasks, Tasks},
 };
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lane {
     state: Mutex<LaneState>,
 }
 
 impl Lane {
+    pub(crate) fn new(budget: Arc<OrderBudget>, user: &UserId, now_ms: i64) -> Self {
+        let mut state = LaneState {
+            threads: HashMap::new(),
+            active: SmallVec::new(),
+            tasks: Tasks::default(),
+            known: Known::default(),
+            contexts: ContextBook::default(),
+            touched_ms: now_ms,
+            removed: false,
+            charge: Charge::default(),
+            n_name_bytes: user.as_str().len(),
+            budget,
+        };
+        state.charge.set(state.held_bytes(), &state.budget);
+        Self {
+            state: Mutex::new(state),
+        }
+    }
+
     /// Locks the lane. Its holders change it only by steps that are complete in themselves.
     pub(crate) fn lock(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LaneState {
     threads: HashMap<Arc<str>, Thread>,
     /// The threads that have an active run.
@@ -37,6 +57,15 @@ pub(crate) struct LaneState {
     pub(crate) touched_ms: i64,
     /// It is no longer in use; whoever finds it so looks the user up again.
     pub(crate) removed: bool,
+    charge: Charge,
+    n_name_bytes: usize,
+    pub(crate) budget: Arc<OrderBudget>,
+}
+
+impl Drop for LaneState {
+    fn drop(&mut self) {
+        self.charge.set(0, &self.budget);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -54,8 +83,38 @@ pub(crate) struct Undo {
 }
 
 impl LaneState {
-    /// Threads remembered per user beside those with an active run.
-    const MAX_THREADS: usize = 1_024;
+    /// What a user's order state costs beside what is in it, in bytes: the lane, and its place in a table that may
+    /// be half empty.
+    const BYTES: usize = size_of::<Self>() + 24 * size_of::<usize>() + 128;
+
+    /// Pays for what has been added, estimated from above.
+    pub(crate) fn pay(&mut self, bytes: usize) {
+        self.charge.add(bytes, &self.budget);
+        if self.charge.is_vague() {
+            self.charge.set(self.held_bytes(), &self.budget);
+        }
+    }
+
+    /// Counts the bytes that it holds, from above; looks at everything.
+    fn held_bytes(&self) -> usize {
+        let threads = self
+            .threads
+            .iter()
+            .map(|(name, thread)| name.len() + 48 + thread.intake.held_bytes());
+        Self::BYTES
+            + self.n_name_bytes
+            + self.threads.allocation_size()
+            + threads.sum::<usize>()
+            + self.active.capacity() * size_of::<Arc<str>>()
+            + self.tasks.held_bytes()
+            + self.known.held_bytes()
+            + self.contexts.held_bytes()
+    }
+
+    /// Counts the threads that are remembered.
+    pub(crate) fn n_threads(&self) -> usize {
+        self.threads.len()
+    }
 
     /// Tells how many runs are active.
     pub(crate) fn active_runs(&self) -> usize {
@@ -172,7 +231,7 @@ impl LaneState {
     ///
     /// A forgotten thread accepts RUN_STARTED again, which is all that a finished one accepts.
     fn make_room(&mut self) {
-        if self.threads.len() - self.active.len() < Self::MAX_THREADS {
+        if self.threads.len() - self.active.len() < self.budget.threads_per_user {
             return;
         }
         let idle = self
@@ -184,6 +243,7 @@ impl LaneState {
             .map(|(thread, _)| Arc::clone(thread));
         if let Some(thread) = oldest {
             self.threads.remove(&thread);
+            count(&self.budget.counters.threads_forgotten);
         }
     }
 

@@ -11,7 +11,10 @@ use std::{
 use events_core::{Clock, EventError, EventResult, UserId};
 use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
 
-use crate::lane::Lane;
+use crate::{
+    lane::{Lane, LaneState},
+    order_budget::{OrderBudget, add, count},
+};
 
 const SHARDS: usize = 64;
 
@@ -26,10 +29,16 @@ pub(crate) struct Lanes {
     max: usize,
     /// How long an idle lane is kept, in milliseconds.
     idle_ms: i64,
+    pub(crate) budget: Arc<OrderBudget>,
+    /// Where room is looked for next.
+    next_shard: AtomicUsize,
 }
 
+/// Shards that one publish searches for idle users when the order state of all is full.
+const SHARDS_PER_SEARCH: usize = 4;
+
 impl Lanes {
-    pub(crate) fn new(max: usize, idle_ms: i64) -> Self {
+    pub(crate) fn new(max: usize, idle_ms: i64, budget: OrderBudget) -> Self {
         let shards = std::iter::repeat_with(|| Mutex::new(HashTable::new()))
             .take(SHARDS)
             .collect();
@@ -39,7 +48,42 @@ impl Lanes {
             len: AtomicUsize::new(0),
             max,
             idle_ms,
+            budget: Arc::new(budget),
+            next_shard: AtomicUsize::new(0),
         }
+    }
+
+    /// Counts the users that have a lane.
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Refuses while the state of all users takes more bytes than it may, and nobody can be forgotten.
+    ///
+    /// A user who has published within the time for which message ids are promised is not forgotten: a retry
+    /// would be taken for something new.
+    pub(crate) fn check_room(&self, now_ms: i64) -> EventResult<()> {
+        for _ in 0..SHARDS_PER_SEARCH {
+            if !self.budget.is_exceeded() {
+                return Ok(());
+            }
+            let index = self.next_shard.fetch_add(1, Ordering::Relaxed) % SHARDS;
+            let mut shard = self.shards[index]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let age_ms = i64::try_from(self.budget.known.age.as_millis()).unwrap_or(i64::MAX);
+            let n_removed = remove_idle(&mut shard, now_ms.saturating_sub(age_ms));
+            drop(shard);
+            self.len.fetch_sub(n_removed, Ordering::Relaxed);
+            add(&self.budget.counters.users_evicted, n_removed);
+        }
+        if !self.budget.is_exceeded() {
+            return Ok(());
+        }
+        count(&self.budget.counters.refused_full);
+        Err(EventError::Overloaded(
+            "the threads, tasks and message ids of all users take all the memory that they may",
+        ))
     }
 
     pub(crate) fn find(&self, user: &UserId) -> Option<Arc<Lane>> {
@@ -67,7 +111,9 @@ impl Lanes {
             && shard.find(hash, |(other, _)| other == user).is_none()
         {
             let n_removed = remove_idle(&mut shard, clock.now_ms());
+            add(&self.budget.counters.users_evicted, n_removed);
             if self.len.fetch_sub(n_removed, Ordering::Relaxed) - n_removed >= self.max {
+                count(&self.budget.counters.users_refused);
                 return Err(EventError::Overloaded("too many users have runs"));
             }
         }
@@ -78,8 +124,7 @@ impl Lanes {
         ) {
             Entry::Occupied(entry) => Ok(Arc::clone(&entry.get().1)),
             Entry::Vacant(entry) => {
-                let lane = Arc::new(Lane::default());
-                lane.lock().touched_ms = clock.now_ms();
+                let lane = Arc::new(Lane::new(Arc::clone(&self.budget), user, clock.now_ms()));
                 entry.insert((user.clone(), Arc::clone(&lane)));
                 self.len.fetch_add(1, Ordering::Relaxed);
                 Ok(lane)
@@ -93,15 +138,17 @@ impl Lanes {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             let n_removed = remove_idle(&mut shard, now_ms.saturating_sub(self.idle_ms));
             self.len.fetch_sub(n_removed, Ordering::Relaxed);
+            add(&self.budget.counters.users_forgotten, n_removed);
         }
     }
 
-    pub(crate) fn active_runs(&self) -> usize {
+    /// Adds up a number of each lane.
+    pub(crate) fn sum(&self, of_lane: impl Fn(&LaneState) -> usize) -> usize {
         let of_shard = |shard: &Shard| {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard
                 .iter()
-                .map(|(_, lane)| lane.lock().active_runs())
+                .map(|(_, lane)| of_lane(&lane.lock()))
                 .sum::<usize>()
         };
         self.shards.iter().map(of_shard).sum()

@@ -9,7 +9,9 @@ use smallvec::SmallVec;
 
 use crate::{
     BusEvent, EventRouter, Item, MsgId, PublishError, Published, Refusal,
+    known::Known,
     lane::{LaneState, Undo},
+    order_budget::{growth_of_agui, growth_of_other},
     routes::{A2A, AGUI, CONTEXT, SYSTEM},
 };
 
@@ -44,6 +46,8 @@ struct Batch {
     is_single: bool,
     thread_of_request: Option<Arc<str>>,
     event_limit: usize,
+    /// What the events add to the order state, in bytes, estimated from above.
+    growth: usize,
     /// Where events are encoded.
     scratch: Vec<u8>,
     /// The time of the append, in milliseconds; the log tells it.
@@ -95,6 +99,7 @@ impl EventRouter {
         is_single: bool,
     ) -> Result<Published, PublishError> {
         let inner = &*self.inner;
+        inner.lanes.check_room(inner.clock.now_ms())?;
         loop {
             let lane = inner.lanes.find_or_create(user, &*inner.clock)?;
             let mut state = lane.lock();
@@ -136,6 +141,8 @@ impl EventRouter {
                 }
             }
         });
+        // Also what was put back has grown the tables.
+        state.pay(batch.growth);
         let delivery = appended?;
         let mut published = Published {
             agui: delivery.reached(&inner.agui).connections(),
@@ -143,7 +150,7 @@ impl EventRouter {
             contexts: delivery.reached(&inner.contexts).connections(),
             ..Published::default()
         };
-        batch.settle(state, &delivery.ids, inner.known_bounds, &mut published);
+        batch.settle(state, &delivery.ids, &mut published);
         Ok(published)
     }
 
@@ -197,6 +204,7 @@ impl Batch {
             is_single,
             thread_of_request: None,
             event_limit: inner.log_store().limits().event_bytes,
+            growth: 0,
             scratch: Vec::with_capacity(SCRATCH_BYTES),
             now_ms: 0,
         }
@@ -230,6 +238,7 @@ impl Batch {
             BusEvent::A2A(event) => self.admit_a2a(state, &event, item.msg_id.as_ref())?,
             BusEvent::System(event) => {
                 let json = self.encode(|out| event.write_json(out))?;
+                self.growth += growth_of_other(json.len());
                 self.push(SYSTEM, None, json, item.msg_id.as_ref())?;
                 self.seen.push(Seen::System(event));
             }
@@ -261,6 +270,7 @@ impl Batch {
             let json = self.encode(|out| event.write_json(out))?;
             self.check_size(&json)?;
             if state.admit_plain(thread, &event, self.now_ms)? {
+                self.growth += growth_of_agui(&event, json.len());
                 return self.push(AGUI, Some(thread), json, msg_id);
             }
         }
@@ -269,6 +279,7 @@ impl Batch {
         state.admit(thread, event, self.now_ms, &mut admitted)?;
         for event in admitted {
             let json = self.encode(|out| event.write_json(out))?;
+            self.growth += growth_of_agui(&event, json.len());
             self.push(AGUI, Some(thread), json, msg_id)?;
         }
         Ok(())
@@ -291,7 +302,9 @@ impl Batch {
         if !self.is_single {
             state.tasks.save(&task, &mut self.undo.tasks);
         }
-        state.tasks.admit(&task, event, self.now_ms)?;
+        let LaneState { tasks, budget, .. } = state;
+        tasks.admit(&task, event, self.now_ms, budget)?;
+        self.growth += growth_of_other(json.len());
         self.push(A2A, Some(&task), json, msg_id)
     }
 
@@ -340,14 +353,9 @@ impl Batch {
     }
 
     /// Hands out the ids that the log gave, and remembers what only a batch that is in the log may change.
-    fn settle(
-        self,
-        state: &mut LaneState,
-        ids: &RecordIds,
-        bounds: crate::known::KnownBounds,
-        published: &mut Published,
-    ) {
+    fn settle(self, state: &mut LaneState, ids: &RecordIds, published: &mut Published) {
         let mut new_ids = ids.iter().copied();
+        let mut growth = 0;
         for plan in self.plans {
             match plan {
                 Plan::Known(ids) => {
@@ -359,17 +367,22 @@ impl Batch {
                     published.ids.extend(new_ids.by_ref().take(n_records));
                     if let Some(key) = key {
                         let ids = published.ids[n_before..].into();
-                        state.known.insert(key, ids, self.now_ms, bounds);
+                        growth += Known::growth_of(&ids);
+                        state.known.insert(key, ids, self.now_ms, &state.budget);
                     }
                 }
             }
         }
+        let LaneState {
+            contexts, budget, ..
+        } = &mut *state;
         for seen in self.seen {
             match seen {
-                Seen::Run(thread) => state.contexts.saw_run(&thread, self.now_ms),
-                Seen::System(event) => state.contexts.saw_system(&event, self.now_ms),
+                Seen::Run(thread) => contexts.saw_run(&thread, self.now_ms, budget),
+                Seen::System(event) => contexts.saw_system(&event, self.now_ms, budget),
             }
         }
+        state.pay(growth);
     }
 }
 

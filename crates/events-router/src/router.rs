@@ -12,8 +12,11 @@ use events_models::{
 use crate::{
     A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, BusEvent, ContextBroadcaster, Item,
     MemoryLog, PublishError, Run,
-    known::{KnownBounds, MsgHasher},
+    contexts::ContextBook,
+    known::MsgHasher,
+    lane::LaneState,
     lanes::Lanes,
+    order_budget::{OrderBudget, OrderStats},
     routes::{A2A_VIEW, AGUI_VIEW, ANALYTICS_VIEW, CONTEXTS_VIEW},
 };
 
@@ -28,6 +31,15 @@ pub struct RouterConfig {
     pub dedupe_ids: usize,
     /// How long the order state of a user without an active run is kept.
     pub idle: Duration,
+    /// Threads without an active run that are remembered per user.
+    pub threads_per_user: usize,
+    /// Tasks that are remembered per user.
+    pub tasks_per_user: usize,
+    /// Contexts that are remembered per user.
+    pub contexts_per_user: usize,
+    /// Bytes of order state over all users: threads, tasks, message ids, contexts. Beyond it users that have been
+    /// idle for [`RouterConfig::dedupe_age`] are forgotten, and when there is none, publishing is refused.
+    pub order_bytes: usize,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -39,8 +51,40 @@ impl Default for RouterConfig {
             dedupe_age: Duration::from_secs(120),
             dedupe_ids: 4_096,
             idle: Duration::from_secs(3_600),
+            threads_per_user: 1_024,
+            tasks_per_user: 1_024,
+            contexts_per_user: 1_000,
+            order_bytes: 256 << 20,
             clock: Arc::new(SystemClock),
         }
+    }
+}
+
+impl RouterConfig {
+    /// Returns the bounds of the analytics log: events are live only, so it holds a small buffer for attached readers
+    /// and an eighth of the bytes, and nothing to resume.
+    #[must_use]
+    pub fn analytics_limits(&self) -> Limits {
+        Limits {
+            events: 0,
+            total_bytes: self.limits.total_bytes / 8,
+            ..self.limits.clone()
+        }
+    }
+
+    /// Computes the most bytes that the logs and the order state of a router can take, without connections and
+    /// batches that are being appended, if a user's name has at most `name_bytes`. The parts are named.
+    #[must_use]
+    pub fn worst_case_parts(&self, name_bytes: usize) -> [(&'static str, usize); 4] {
+        let analytics = self.analytics_limits();
+        let of_users = self.limits.worst_case_user_bytes(name_bytes);
+        [
+            ("events", self.limits.worst_case_event_bytes()),
+            ("analytics events", analytics.worst_case_event_bytes()),
+            // The analytics log has users of its own; names are shared between the logs at best.
+            ("users", of_users.saturating_mul(2)),
+            ("threads, tasks and message ids", self.order_bytes),
+        ]
     }
 }
 
@@ -91,43 +135,40 @@ pub(crate) struct Inner {
     pub(crate) analytics: AnalyticsBroadcaster,
     pub(crate) lanes: Lanes,
     pub(crate) msg_hasher: MsgHasher,
-    pub(crate) known_bounds: KnownBounds,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl EventRouter {
+    /// What the contexts of a user take at most, in bytes of JSON; beyond it those that changed longest ago are
+    /// forgotten.
+    pub const MAX_SNAPSHOT_BYTES: usize = ContextBook::MAX_JSON_BYTES;
+
     /// Makes an isolated router with the memory log.
     #[must_use]
     pub fn new(config: RouterConfig) -> Self {
+        let analytics_limits = config.analytics_limits();
+        let budget = OrderBudget::new(&config);
         let RouterConfig {
             limits,
-            dedupe_age,
-            dedupe_ids,
             idle,
             clock,
+            ..
         } = config;
         let users = limits.users;
-        // Analytics are live only: a small buffer for attached readers, nothing to resume.
-        let total_bytes = limits.total_bytes / 8;
-        let store = LogStore::with_clock(limits.clone(), Arc::clone(&clock));
-        let live = Limits {
-            events: 0,
-            total_bytes,
-            ..limits
-        };
-        let analytics_store = LogStore::with_clock(live, Arc::clone(&clock));
+        let store = LogStore::with_clock(limits, Arc::clone(&clock));
+        let analytics_store = LogStore::with_clock(analytics_limits, Arc::clone(&clock));
         let inner = Inner {
             agui: AgUiBroadcaster::on(&store, AGUI_VIEW),
             a2a: A2ABroadcaster::on(&store, A2A_VIEW),
             contexts: ContextBroadcaster::on(&store, CONTEXTS_VIEW),
             analytics: AnalyticsBroadcaster::on(&analytics_store, ANALYTICS_VIEW),
             log: MemoryLog::new(store),
-            lanes: Lanes::new(users, i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)),
+            lanes: Lanes::new(
+                users,
+                i64::try_from(idle.as_millis()).unwrap_or(i64::MAX),
+                budget,
+            ),
             msg_hasher: MsgHasher::default(),
-            known_bounds: KnownBounds {
-                age: dedupe_age,
-                count: dedupe_ids,
-            },
             clock,
         };
         Self {
@@ -183,7 +224,19 @@ impl EventRouter {
     /// Counts the runs that are active over all users. Looks at every user: for metrics, not for the hot path.
     #[must_use]
     pub fn active_runs(&self) -> usize {
-        self.inner.lanes.active_runs()
+        self.inner.lanes.sum(LaneState::active_runs)
+    }
+
+    /// Counts the AG-UI threads that are remembered over all users. Looks at every user, as above.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.inner.lanes.sum(LaneState::n_threads)
+    }
+
+    /// Returns what the order state of all users takes, and what was forgotten to keep its bounds.
+    #[must_use]
+    pub fn order_stats(&self) -> OrderStats {
+        self.inner.lanes.budget.stats(self.inner.lanes.len())
     }
 
     /// Ages history and forgets idle users. Publishing does a little of it; a server calls this from a timer.

@@ -31,6 +31,44 @@ const HEAD_BYTES: usize = 128;
 /// ```
 pub fn encode_frame(id: Option<EventId>, frame: &Frame, out: &mut Vec<u8>) {
     out.reserve(frame.data.len() + HEAD_BYTES);
+    write_fields(id, frame, out);
+    write_payload(frame, out, b"\ndata: ");
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Appends what [`encode_frame`] writes before the payload to `head`, and what it writes after it to `tail`, so that a
+/// large payload can be sent without being copied; returns whether it did.
+///
+/// It does not, and appends nothing, if the payload has line breaks: then there is more between the two.
+///
+/// ```
+/// use events_core::Frame;
+///
+/// let frame = Frame::json("{}");
+/// let (mut head, mut tail) = (Vec::new(), Vec::new());
+/// assert!(events_sse::encode_around(None, &frame, &mut head, &mut tail));
+/// assert_eq!((&head[..], &tail[..]), (&b"data: "[..], &b"\n\n"[..]));
+/// ```
+pub fn encode_around(
+    id: Option<EventId>,
+    frame: &Frame,
+    head: &mut Vec<u8>,
+    tail: &mut Vec<u8>,
+) -> bool {
+    if memchr2(b'\r', b'\n', &frame.data).is_some() {
+        return false;
+    }
+    write_fields(id, frame, head);
+    if let Some(envelope) = &frame.envelope {
+        write_envelope_head(envelope, head);
+        tail.push(b'}');
+    }
+    tail.extend_from_slice(b"\n\n");
+    true
+}
+
+/// Appends everything of a frame up to its payload.
+fn write_fields(id: Option<EventId>, frame: &Frame, out: &mut Vec<u8>) {
     if let Some(id) = id {
         write_id(id, out);
     }
@@ -38,8 +76,6 @@ pub fn encode_frame(id: Option<EventId>, frame: &Frame, out: &mut Vec<u8>) {
         write_event_name(event, out);
     }
     out.extend_from_slice(b"data: ");
-    write_payload(frame, out, b"\ndata: ");
-    out.extend_from_slice(b"\n\n");
 }
 
 /// Appends one event with a name and, perhaps, an id that is not an [`EventId`].

@@ -43,6 +43,34 @@ fn seen(payload: &[u8]) -> String {
 }
 
 #[test]
+fn what_is_written_around_a_payload_is_what_a_frame_has_around_it() {
+    let envelope = || events_core::Envelope {
+        protocol: "agui",
+        thread: Some(Arc::from("t")),
+    };
+    let id = Some(EventId::new(Epoch::generate(), 7, 9));
+    for frame in [
+        Frame::json("{}"),
+        Frame::json("{}").named("n"),
+        Frame::json("{}").named("n").wrapped(envelope()),
+    ] {
+        let (mut head, mut tail) = (Vec::new(), Vec::new());
+        assert!(encode_around(id, &frame, &mut head, &mut tail));
+        head.extend_from_slice(b"{}");
+        head.extend(tail);
+        let whole = encoded(|out| encode_frame(id, &frame, out));
+        assert_eq!(String::from_utf8(head).unwrap(), whole);
+    }
+    let broken = Frame::json("1\n2");
+    assert!(!encode_around(
+        None,
+        &broken,
+        &mut Vec::new(),
+        &mut Vec::new()
+    ));
+}
+
+#[test]
 fn a_payload_s_line_breaks_are_lines() {
     for (payload, wire) in [
         ("", "data: \n\n"),
