@@ -23,6 +23,8 @@ mod harness;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod official;

@@ -62,6 +62,7 @@ pub async fn create_sse_stream<E>(
         is_cut_short: false,
         drain: None,
         ends: Metrics::default().ends_of(name),
+        _place: None,
     };
     stream_response(Body::new(EventBody::new(
         Source::Log(subscription),

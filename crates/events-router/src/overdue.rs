@@ -39,7 +39,7 @@ impl EventRouter {
                 let mut state = lane.lock();
                 if !state.removed {
                     self.end_overdue_runs(&mut state, &user);
-                    inner.lanes.folds.account(&mut state);
+                    state.account_folds();
                 }
             }
         }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use events_models::{A2AEvent, a2a::order::TaskOrder};
 use hashbrown::HashMap;
 
-use crate::Refusal;
+use crate::{
+    Refusal,
+    order_budget::{OrderBudget, count},
+};
 
 /// The tasks of one user, bounded in number.
 #[derive(Debug, Default)]
@@ -23,8 +26,14 @@ struct Task {
 pub(crate) type SavedTasks = Vec<(Arc<str>, Option<TaskOrder>)>;
 
 impl Tasks {
-    /// Tasks remembered per user; beyond it the one that was touched longest ago is forgotten.
-    const MAX: usize = 1_024;
+    /// Counts the bytes that it holds, from above.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let tasks = self
+            .tasks
+            .iter()
+            .map(|(id, task)| id.len() + 48 + task.order.held_bytes());
+        self.tasks.allocation_size() + tasks.sum::<usize>()
+    }
 
     /// Returns the task's shared id.
     pub(crate) fn shared(&self, task: &str) -> Arc<str> {
@@ -42,6 +51,7 @@ impl Tasks {
         id: &Arc<str>,
         event: &A2AEvent,
         now_ms: i64,
+        budget: &OrderBudget,
     ) -> Result<(), Refusal> {
         if let Some(task) = self.tasks.get_mut(&**id) {
             if matches!(event, A2AEvent::Task(_)) && !task.order.is_ended() {
@@ -61,7 +71,7 @@ impl Tasks {
             TaskOrder::midway()
         };
         order.check(event)?;
-        self.make_room();
+        self.make_room(budget);
         self.tasks.insert(
             Arc::clone(id),
             Task {
@@ -72,8 +82,9 @@ impl Tasks {
         Ok(())
     }
 
-    fn make_room(&mut self) {
-        if self.tasks.len() < Self::MAX {
+    /// Forgets the task that was touched longest ago, if there are too many; one that has ended goes first.
+    fn make_room(&mut self, budget: &OrderBudget) {
+        if self.tasks.len() < budget.tasks_per_user {
             return;
         }
         let ended_first = |task: &Task| (!task.order.is_ended(), task.touched_ms);
@@ -84,6 +95,7 @@ impl Tasks {
             .map(|(id, _)| Arc::clone(id));
         if let Some(id) = oldest {
             self.tasks.remove(&id);
+            count(&budget.counters.tasks_forgotten);
         }
     }
 

@@ -46,6 +46,7 @@ mod run;
 mod serve;
 mod stop;
 mod terminal;
+mod worst_case;
 
 pub use app::{Hub, Mode};
 pub use cli::{
@@ -56,4 +57,6 @@ pub use config::{ConfigError, Field, KEYS, Key, Origin, Settings, Sources};
 pub use failure::Failure;
 pub use log_spec::{LogSpec, LogSpecError};
 pub use run::run;
+pub use serve::ConnectionLimits;
 pub use stop::{Stop, StopRequests, stop_channel};
+pub use worst_case::WorstCase;
