@@ -23,6 +23,8 @@ mod harness;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod official;

@@ -11,6 +11,12 @@ pub struct HubArgs {
     /// The address of the hub.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4000", value_hint = ValueHint::Url)]
     pub url: String,
+    /// Wait until a hub answers. Default: fail if the first attempt does; later ones are repeated anyhow.
+    #[arg(long)]
+    pub wait: bool,
+    /// Trust the authority in this file (PEM) too, for an https:// address. `SSL_CERT_FILE` names one instead.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ca: Option<PathBuf>,
 }
 
 /// A stream that can be followed.
@@ -126,10 +132,13 @@ pub struct RecordArgs {
     /// The user whose stream it is.
     #[arg(long, value_name = "NAME")]
     pub user: String,
-    /// The file to write; one that exists is replaced.
+    /// The file to write; `-` is standard output.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
-    /// Stop after this long, such as `10s`. Default: at SIGINT.
+    /// Replace a file that has something in it.
+    #[arg(long)]
+    pub force: bool,
+    /// Stop this long after the stream stands, such as `10s`. Default: at SIGINT.
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub length: Option<Duration>,
 }
