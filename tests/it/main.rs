@@ -40,3 +40,5 @@ mod shutdown;
 mod slow_reader;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod your_handlers;
