@@ -319,6 +319,10 @@ async fn calls_that_make_no_sense_are_usage_errors() -> io::Result<()> {
             "publish --stream agui",
             "not provided: --user <NAME>; try 'events publish --help'",
         ),
+        (
+            "tail --stream agui --user= --url http://127.0.0.1:1",
+            "a value is required for '--user <NAME>'",
+        ),
         ("tial", "a similar subcommand exists: 'tail'"),
         (
             "tail --stream agui --user a --url localhost:4000",

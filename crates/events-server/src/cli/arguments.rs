@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueEnum, ValueHint, builder::NonEmptyStringValueParser};
 use serde::{Deserialize, Serialize};
 
 /// Which hub. A token is taken from the variable `EVENTS_TOKEN`.
@@ -84,7 +84,7 @@ pub struct TailArgs {
     #[arg(long, value_enum)]
     pub stream: TailStream,
     /// The user whose stream it is, where no token says it.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
     /// Follow one AG-UI thread only.
     #[arg(long, value_name = "ID")]
@@ -110,7 +110,7 @@ pub struct PublishArgs {
     #[arg(long, value_enum)]
     pub stream: PublishStream,
     /// The user the events are for.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
     /// The AG-UI thread that the events belong to. Default: the one that the events name.
     #[arg(long, value_name = "ID")]
@@ -130,7 +130,7 @@ pub struct RecordArgs {
     #[arg(long, value_enum)]
     pub stream: RecordStream,
     /// The user whose stream it is.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
     /// The file to write; `-` is standard output.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -156,7 +156,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = read_speed)]
     pub speed: Speed,
     /// The user to publish for. Default: the recorded one.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
 }
 

@@ -297,6 +297,10 @@ async fn what_is_recorded_and_replayed_is_the_same_in_its_order() {
             let texts: Vec<String> = data(&first).into_iter().map(|(_, json)| json).collect();
             assert_eq!(values(&texts), values(published[0].1), "{stream}");
         }
+        if stream == "agui" {
+            let threads = data(&first).into_iter().map(|(thread, _)| thread.unwrap());
+            assert_eq!(threads.collect::<String>(), "ttuuu");
+        }
     }
 }
 
