@@ -24,6 +24,7 @@ mod harness;
 mod layers;
 #[cfg(test)]
 mod memory;
+mod mistakes;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
@@ -40,3 +41,5 @@ mod shutdown;
 mod slow_reader;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod your_handlers;
