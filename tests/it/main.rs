@@ -24,6 +24,7 @@ mod harness;
 mod layers;
 #[cfg(test)]
 mod memory;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
 mod names;
