@@ -25,6 +25,8 @@ mod layers;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod official;
@@ -42,3 +44,5 @@ mod shutdown;
 mod slow_reader;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod your_handlers;

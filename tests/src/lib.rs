@@ -35,3 +35,4 @@ pub mod report_server;
 pub mod sample;
 pub mod server_process;
 pub mod skip;
+pub mod tls_front;

@@ -218,16 +218,32 @@ fn dev(args: DevArgs) -> Command {
     }
 }
 
-/// Joins what clap says over several lines, without the usage that it repeats.
+/// Joins what clap says over several lines, with the command's help in place of its usage.
 fn in_one_line(error: &clap::Error) -> String {
     let rendered = error.render().to_string();
-    let told: Vec<&str> = rendered
+    let mut line = String::new();
+    let mut command = "events".to_owned();
+    for told in rendered
         .lines()
         .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
-        .filter(|line| !line.is_empty())
-        .collect();
-    let mut line = told.join("; ");
+        .filter(|told| !told.is_empty())
+    {
+        if let Some(usage) = told.strip_prefix("Usage: ") {
+            let is_word = |word: &&str| word.starts_with(|c: char| c.is_ascii_lowercase());
+            let words: Vec<&str> = usage.split(' ').take_while(is_word).collect();
+            command = words.join(" ");
+            break;
+        }
+        if told.starts_with("For more information") {
+            break;
+        }
+        line.push_str(match line.chars().last() {
+            None => "",
+            Some(':') => " ",
+            Some(_) => "; ",
+        });
+        line.push_str(told);
+    }
     if let Some(rest) = line.strip_prefix("error: ") {
         line = rest.to_owned();
     }
@@ -242,7 +258,7 @@ fn in_one_line(error: &clap::Error) -> String {
             nearest_key(name)
         ));
     }
-    line.push_str("; try 'events --help'");
+    line.push_str(&format!("; try '{command} --help'"));
     line
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueEnum, ValueHint, builder::NonEmptyStringValueParser};
 use serde::{Deserialize, Serialize};
 
 /// Which hub. A token is taken from the variable `EVENTS_TOKEN`.
@@ -11,6 +11,12 @@ pub struct HubArgs {
     /// The address of the hub.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4000", value_hint = ValueHint::Url)]
     pub url: String,
+    /// Wait until a hub answers. Default: fail if the first attempt does; later ones are repeated anyhow.
+    #[arg(long)]
+    pub wait: bool,
+    /// Trust the authority in this file (PEM) too, for an https:// address. `SSL_CERT_FILE` names one instead.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ca: Option<PathBuf>,
 }
 
 /// A stream that can be followed.
@@ -78,7 +84,7 @@ pub struct TailArgs {
     #[arg(long, value_enum)]
     pub stream: TailStream,
     /// The user whose stream it is, where no token says it.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
     /// Follow one AG-UI thread only.
     #[arg(long, value_name = "ID")]
@@ -104,7 +110,7 @@ pub struct PublishArgs {
     #[arg(long, value_enum)]
     pub stream: PublishStream,
     /// The user the events are for.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
     /// The AG-UI thread that the events belong to. Default: the one that the events name.
     #[arg(long, value_name = "ID")]
@@ -124,12 +130,15 @@ pub struct RecordArgs {
     #[arg(long, value_enum)]
     pub stream: RecordStream,
     /// The user whose stream it is.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
-    /// The file to write; one that exists is replaced.
+    /// The file to write; `-` is standard output.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
-    /// Stop after this long, such as `10s`. Default: at SIGINT.
+    /// Replace a file that has something in it.
+    #[arg(long)]
+    pub force: bool,
+    /// Stop this long after the stream stands, such as `10s`. Default: at SIGINT.
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub length: Option<Duration>,
 }
@@ -147,7 +156,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = read_speed)]
     pub speed: Speed,
     /// The user to publish for. Default: the recorded one.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
 }
 

@@ -39,7 +39,7 @@ fn shown(key: &Key, value: &str) -> String {
 }
 
 /// Hides who logs in, in an address that says so.
-fn without_password(value: &str) -> String {
+pub(super) fn without_password(value: &str) -> String {
     let Some((scheme, rest)) = value.split_once("://") else {
         return value.to_owned();
     };
