@@ -81,6 +81,22 @@ fn registry(state: &StreamState) -> Registry {
         router.threads(),
     );
     register_order(&mut registry, router.order_stats());
+    register_gauge(
+        &mut registry,
+        "fold_bytes",
+        "Bytes of what threads and tasks have said, kept for those who join",
+        router.fold_bytes(),
+    );
+    registry.register(
+        "folds_shed",
+        "Threads and tasks forgotten, or without a prelude since, because all of them took too many bytes",
+        ConstCounter::new(router.folds_shed()),
+    );
+    registry.register(
+        "runs_timed_out",
+        "Runs ended because they were silent for too long",
+        ConstCounter::new(router.runs_timed_out()),
+    );
     let metrics = &state.inner.metrics;
     metrics.register_bounds(&mut registry);
     registry.register(

@@ -1,6 +1,13 @@
 //! The handle that producers and servers share.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use events_broadcast::{Limits, LogStore};
@@ -152,6 +159,7 @@ pub(crate) struct Inner {
     pub(crate) analytics: AnalyticsBroadcaster,
     pub(crate) lanes: Lanes,
     pub(crate) msg_hasher: MsgHasher,
+    pub(crate) runs_timed_out: AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -182,6 +190,7 @@ impl EventRouter {
             log: MemoryLog::new(store),
             lanes: Lanes::new(users, millis(idle), budget),
             msg_hasher: MsgHasher::default(),
+            runs_timed_out: AtomicU64::new(0),
             clock,
         };
         Self {
@@ -267,6 +276,12 @@ impl EventRouter {
     #[must_use]
     pub fn folds_shed(&self) -> u64 {
         self.inner.lanes.budget.folds.shed()
+    }
+
+    /// Counts the runs that were ended because they had been silent for too long.
+    #[must_use]
+    pub fn runs_timed_out(&self) -> u64 {
+        self.inner.runs_timed_out.load(Ordering::Relaxed)
     }
 
     /// Prepares to follow one thread of a user from where it stands.

@@ -1,5 +1,7 @@
 //! The table of keys: the only place that knows their names.
 
+use events_models::agui::fold;
+
 use super::{Field, Settings};
 
 /// One setting.
@@ -45,7 +47,7 @@ const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3_600;
 
 /// All settings, in the order of the help.
-pub static KEYS: [Key; 31] = [
+pub static KEYS: [Key; 34] = [
     Key {
         name: "listen",
         field: Field::Address(|settings| &mut settings.listen),
@@ -192,6 +194,30 @@ pub static KEYS: [Key; 31] = [
         name: "limits.idle",
         field: Field::Time(|settings| &mut settings.router.idle, 1..=366 * 24 * HOUR),
         doc: "how long the threads of a user without a run are remembered",
+    },
+    Key {
+        name: "limits.thread_bytes",
+        field: Field::Bytes(
+            |settings| &mut settings.router.fold_bytes,
+            KIB..=fold::MAX_BYTES as u64,
+        ),
+        doc: "what a thread or task may have said to be told to those who join it",
+    },
+    Key {
+        name: "limits.threads_bytes",
+        field: Field::Bytes(
+            |settings| &mut settings.router.fold_total_bytes,
+            MIB..=1_024 * GIB,
+        ),
+        doc: "that over all users; beyond it the oldest finished threads are forgotten",
+    },
+    Key {
+        name: "run_timeout",
+        field: Field::Time(
+            |settings| &mut settings.router.run_timeout,
+            1..=366 * 24 * HOUR,
+        ),
+        doc: "how long a run may be silent before it is ended with RUN_ERROR",
     },
     Key {
         name: "dedupe.age",
