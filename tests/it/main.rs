@@ -31,6 +31,8 @@ mod publishing;
 #[cfg(test)]
 mod race;
 #[cfg(test)]
+mod rejoin_fold;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod shutdown;
