@@ -37,7 +37,12 @@ fn state_delta() -> AgUiEvent {
 /// About 5 KB.
 fn state() -> Value {
     (0..100)
-        .map(|number| (format!("item{number}"), json!({"count": number, "name": "something"})))
+        .map(|number| {
+            (
+                format!("item{number}"),
+                json!({"count": number, "name": "something"}),
+            )
+        })
         .collect::<serde_json::Map<_, _>>()
         .into()
 }

@@ -93,18 +93,18 @@ fn check_before(tracked: &OpenSet, before: &OpenSet, after: &[AgUiEvent]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn a_prelude_and_the_rest_of_a_thread_lead_to_what_the_whole_leads_to(
-        seed in any::<u64>(), n_runs in 1..4_usize, n_events in 0..60_usize,
+        seed in any::<u64>(), n_runs in 1..4_usize, n_events in 0..50_usize,
     ) {
         check_every_cut(&agui_runs::thread(seed, n_runs, n_events));
     }
 
     #[test]
     fn what_catches_up_leads_to_what_the_whole_leads_to(
-        seed in any::<u64>(), n_runs in 1..4_usize, n_events in 0..25_usize,
+        seed in any::<u64>(), n_runs in 1..4_usize, n_events in 0..18_usize,
     ) {
         check_catching_up(&agui_runs::thread(seed, n_runs, n_events), 3);
     }
