@@ -123,8 +123,8 @@ impl Trial<'_> {
         let known = self.messages_at(to);
         let is_question = |message: &&Message| matches!(message, Message::User(_));
         let question: Vec<_> = known.iter().filter(is_question).take(1).cloned().collect();
-        let mut half = known[..known.len() / 2].to_vec();
-        half.push(UserMessage::new("unsent", "And?").into());
+        let mut half = vec![UserMessage::new("unsent", "Hello?").into()];
+        half.extend_from_slice(&known[..known.len() / 2]);
         for (what, held) in [("question", question), ("half", half)] {
             let parts = vec![self.prelude(to, Some(held.clone())), self.rest(to)];
             let case = format!("{name}|{what} {to}");

@@ -38,7 +38,7 @@ impl ThreadContent {
             return if is_new {
                 Vec::new()
             } else {
-                self.prelude(order, reader)
+                self.begin(order, reader, self.messages.n_right_since(0))
             };
         };
         let mut events = Vec::new();
