@@ -19,12 +19,16 @@ pub(super) fn fold(events: &[AgUiEvent]) -> ThreadFold {
     fold
 }
 
-/// Says how many messages are how they should be: those that requests leave out stand anywhere.
+/// Sorts what may stand anywhere: activities, reasoning, and answers in a row.
 fn sorted(messages: Vec<Message>) -> (Vec<Message>, Vec<Message>) {
-    let (mut shown, said): (Vec<_>, Vec<_>) = messages
+    let (mut shown, mut said): (Vec<_>, Vec<_>) = messages
         .into_iter()
         .partition(|message| matches!(message, Message::Activity(_) | Message::Reasoning(_)));
     shown.sort_by(|one, two| one.id().cmp(two.id()));
+    let is_answer = |message: &Message| matches!(message, Message::Tool(_));
+    for answers in said.chunk_by_mut(|one, two| is_answer(one) && is_answer(two)) {
+        answers.sort_by(|one, two| one.id().cmp(two.id()));
+    }
     (said, shown)
 }
 

@@ -133,13 +133,19 @@ impl Trial<'_> {
     }
 }
 
-/// Sorts what stands where it came: activities, which no request has, and reasoning, which snapshots keep.
+/// Sorts what stands where it came: activities, which no request has, and reasoning, which snapshots keep; and
+/// answers in a row, which are put behind those that no activity stands before.
 fn sorted(messages: &[Value]) -> (Vec<&Value>, Vec<&Value>) {
-    let (mut shown, said): (Vec<_>, Vec<_>) = messages
+    let (mut shown, mut said): (Vec<_>, Vec<_>) = messages
         .iter()
         .filter(|message| message["id"] != "unsent")
         .partition(|message| message["role"] == "activity" || message["role"] == "reasoning");
-    shown.sort_by_key(|message| message["id"].to_string());
+    let by_id = |message: &&Value| message["id"].to_string();
+    shown.sort_by_key(by_id);
+    let is_answer = |message: &Value| message["role"] == "tool";
+    for answers in said.chunk_by_mut(|one, two| is_answer(one) && is_answer(two)) {
+        answers.sort_by_key(by_id);
+    }
     (said, shown)
 }
 

@@ -27,12 +27,20 @@ fn json_of(events: &[AgUiEvent]) -> Vec<Value> {
 }
 
 #[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the value is written where it is passed"
+)]
 fn check_messages(lines: &[&str], expected: Value) {
     let messages = run(lines).content().messages();
     assert_eq!(serde_json::to_value(messages).unwrap(), expected);
 }
 
 #[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the value is written where it is passed"
+)]
 fn check_state(lines: &[&str], expected: Option<Value>) {
     let state = run(lines).content().state();
     assert_eq!(state.map(|state| state.to_value().unwrap()), expected);
