@@ -37,6 +37,8 @@ mod race;
 #[cfg(test)]
 mod rejoin;
 #[cfg(test)]
+mod rejoin_fold;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod shutdown;

@@ -24,6 +24,7 @@
 //! 3. A test that lacks something it needs says so, and fails when everything is required.
 
 pub mod agui_check;
+pub mod agui_runs;
 pub mod browser;
 pub mod client_log;
 pub mod deadline;

@@ -196,7 +196,7 @@ impl ThreadContent {
         self.lost.items = false;
         if let Some(input) = start.input.take() {
             if self.is_too_large() {
-                self.messages = Messages::default();
+                self.messages.replace_all(Vec::new());
                 self.state = None;
                 self.lost = Lost::default();
             }
@@ -209,7 +209,7 @@ impl ThreadContent {
                 self.state = Some(Document::new(state));
             }
         }
-        self.messages.n_before_run = self.messages.entries.len();
+        self.messages.run = self.messages.run.wrapping_add(1);
         self.runs.begin(start);
     }
 
