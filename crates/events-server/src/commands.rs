@@ -1,5 +1,6 @@
 //! The commands that talk to a hub, and the one that reads its configuration.
 
+mod bench;
 mod check_config;
 mod lines;
 mod publish;
@@ -129,6 +130,10 @@ pub(crate) async fn run(
         Command::Replay(args) => {
             let client = client(&args.hub.url)?;
             replay::replay(&client, &args, &mut console).await
+        }
+        Command::Bench(args) => {
+            let token = token.as_deref();
+            until_signal(|stop| bench::bench(&args, token, stop, &mut console)).await
         }
         _ => Ok(()),
     }

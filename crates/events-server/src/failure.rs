@@ -84,6 +84,21 @@ pub enum Failure {
         /// What is wrong with it.
         reason: String,
     },
+    /// The hub does not do what it is asked.
+    #[error("the hub refuses: {0}")]
+    Refused(String),
+    /// The hub cannot be reached, or not any more.
+    #[error("cannot reach the hub at {hub}")]
+    Unreachable {
+        /// Its host and port.
+        hub: String,
+        /// What happened at the last attempt.
+        #[source]
+        source: io::Error,
+    },
+    /// Readers did not see what they should have seen.
+    #[error("{0}")]
+    Delivery(String),
 }
 
 /// Says why a stream was closed.
@@ -116,7 +131,10 @@ impl Failure {
             | Self::RefusedLine { .. }
             | Self::Ended(_)
             | Self::File { .. }
-            | Self::Recording { .. } => 1,
+            | Self::Recording { .. }
+            | Self::Refused(_)
+            | Self::Unreachable { .. }
+            | Self::Delivery(_) => 1,
         }
     }
 
@@ -124,6 +142,7 @@ impl Failure {
     const fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Listen { .. } => Some("choose another address with --listen"),
+            Self::Unreachable { .. } => Some("check that it runs, and --url"),
             Self::LogFilter(_) => Some("use a level such as \"info\", or \"events_axum=debug\""),
             Self::Hub(events_client::Error::Status { status: 401, .. }) => {
                 Some("name the user with --user, or set EVENTS_TOKEN to a token")
