@@ -92,7 +92,7 @@ async fn what_cannot_be_done_is_one_line() -> io::Result<()> {
         (
             &["--connections-per-user", "11", "--users", "1"],
             1,
-            "error: the hub refuses: status 429: ",
+            "error: the hub refuses: status 429: {",
         ),
         (&["--pid", "4194304"], 2, "error: --pid 4194304: "),
     ] {

@@ -65,9 +65,9 @@ pub(super) async fn bench(
     stop: impl Future<Output = ()>,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let plan = Plan::new(args)?;
-    let n_connections = plan.seats().len() as u64;
+    let n_connections = plan::n_connections(args);
     open_files::allow(n_connections + u64::from(args.publishers))?;
+    let plan = Plan::new(args)?;
     if (args.payload + Script::BESIDE).saturating_mul(args.batch as usize) > MAX_REQUEST {
         return Err(Failure::Usage(
             "--batch times --payload is more than the 4 MiB of a request: lower one of them"

@@ -49,6 +49,22 @@ impl Round {
 
 const MILLION: u64 = 1_000_000;
 
+/// Counts the users with ordinary readers.
+fn n_ordinary(args: &BenchArgs) -> u64 {
+    let n_others = u64::from(args.slow) + u64::from(args.stalled);
+    match args.watched {
+        Some(n_watched) => u64::from(n_watched),
+        None => u64::from(args.users).saturating_sub(n_others),
+    }
+}
+
+/// Counts the connections of a plan, before it is made.
+pub(super) fn n_connections(args: &BenchArgs) -> u64 {
+    n_ordinary(args) * u64::from(args.connections_per_user)
+        + u64::from(args.slow)
+        + u64::from(args.stalled)
+}
+
 impl Plan {
     /// Makes the plan: those who read are spread over all users, each kind over the whole.
     ///
@@ -58,10 +74,7 @@ impl Plan {
     pub(super) fn new(args: &BenchArgs) -> Result<Self, Failure> {
         let n_others = u64::from(args.slow) + u64::from(args.stalled);
         let n_users = u64::from(args.users);
-        let n_ordinary = match args.watched {
-            Some(n_watched) => u64::from(n_watched),
-            None => n_users.saturating_sub(n_others),
-        };
+        let n_ordinary = n_ordinary(args);
         let n_watched = n_ordinary + n_others;
         if n_watched > n_users {
             return Err(Failure::Usage(format!(

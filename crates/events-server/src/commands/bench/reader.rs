@@ -214,14 +214,14 @@ impl Stream {
             latencies: Vec::new(),
         };
         self.response.read(&buffer[..n_read], |mut body| {
+            // Whether it is a refusal is known only behind its head, which often comes together with it.
+            if status != 200 && refusal.len() < 512 {
+                refusal.extend_from_slice(&body[..body.len().min(512)]);
+            }
             if matches!(status, 0 | 200) {
                 while let Some(item) = decoder.decode(&mut body) {
                     seen.take(&item);
                 }
-            }
-            // Whether it is a refusal is known only behind its head, which often comes together with it.
-            if status != 200 && refusal.len() < 512 {
-                refusal.extend_from_slice(&body[..body.len().min(512)]);
             }
         })?;
         seen.note();

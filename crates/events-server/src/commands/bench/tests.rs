@@ -163,6 +163,7 @@ fn readers_sit_at_users_of_their_own_and_the_focus_is_kept() {
         "--users 1000 --watched 30 --connections-per-user 2 --slow 20 --stalled 10 --focus 25",
     );
     let mut plan = Plan::new(&args).unwrap();
+    assert_eq!(plan::n_connections(&args), plan.seats().len() as u64);
     for (pace, n_seats) in [(Pace::Ordinary, 60), (Pace::Slow, 20), (Pace::Stalled, 10)] {
         let seats = plan.seats().iter().filter(|seat| seat.pace == pace);
         assert_eq!(seats.count(), n_seats, "{pace:?}");
