@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod a2a;
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod binary;
 #[cfg(test)]
 mod caps;

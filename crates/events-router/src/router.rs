@@ -71,7 +71,9 @@ impl Default for RouterConfig {
             threads_per_user: 1_024,
             tasks_per_user: 1_024,
             contexts_per_user: 1_000,
-            order_bytes: 256 << 20,
+            // Room for the users that have a log by default, each with a short run and the ids of its messages: such
+            // a user is charged some 7 KiB.
+            order_bytes: 1 << 30,
             clock: Arc::new(SystemClock),
         }
     }

@@ -15,8 +15,8 @@ use crate::{
 };
 
 pub use arguments::{
-    HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs, Speed, TailArgs,
-    TailStream,
+    BenchArgs, HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs, Speed,
+    TailArgs, TailStream,
 };
 
 /// Keys that were given as flags, and their texts.
@@ -59,6 +59,8 @@ pub enum Command {
     Record(RecordArgs),
     /// Publish what was recorded, with its timing.
     Replay(ReplayArgs),
+    /// Load a hub, and check and time what arrives.
+    Bench(BenchArgs),
 }
 
 /// Carries AI-agent events to people's screens over Server-Sent Events.
@@ -89,6 +91,9 @@ enum CliCommand {
     Record(RecordArgs),
     /// Publish a recording, with its timing.
     Replay(ReplayArgs),
+    /// Load a hub with readers and publishers; check and time what arrives.
+    #[command(after_help = arguments::BENCH_HELP)]
+    Bench(BenchArgs),
     /// Print a script that completes this program's command line.
     Completions {
         /// The shell to write it for.
@@ -201,6 +206,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
         Some(CliCommand::Publish(args)) => Command::Publish(args),
         Some(CliCommand::Record(args)) => Command::Record(args),
         Some(CliCommand::Replay(args)) => Command::Replay(args),
+        Some(CliCommand::Bench(args)) => Command::Bench(args),
         Some(CliCommand::Completions { shell }) => Command::Print(completions(shell)),
     })
 }

@@ -1,5 +1,6 @@
 //! The commands that talk to a hub, and the one that reads its configuration.
 
+mod bench;
 mod check_config;
 mod contact;
 mod lines;
@@ -149,6 +150,10 @@ pub(crate) async fn run(
         Command::Replay(args) => {
             let client = client(&args.hub)?;
             until_signal(|stop| replay::replay(&client, &args, stop, &mut console)).await
+        }
+        Command::Bench(args) => {
+            let token = token.as_deref();
+            until_signal(|stop| bench::bench(&args, token, stop.first(), &mut console)).await
         }
         _ => Ok(()),
     }

@@ -126,6 +126,21 @@ pub enum Failure {
         /// What is wrong with it.
         reason: String,
     },
+    /// The hub does not do what it is asked.
+    #[error("the hub refuses: {0}")]
+    Refused(String),
+    /// The hub cannot be reached, or not any more.
+    #[error("cannot reach the hub at {hub}")]
+    Unreachable {
+        /// Its host and port.
+        hub: String,
+        /// What happened at the last attempt.
+        #[source]
+        source: io::Error,
+    },
+    /// Readers did not see what they should have seen.
+    #[error("{0}")]
+    Delivery(String),
 }
 
 /// Says why an attempt failed: what the system says where there is no answer.
@@ -191,7 +206,10 @@ impl Failure {
             | Self::File { .. }
             | Self::Exists(_)
             | Self::NoRecording { .. }
-            | Self::Recording { .. } => 1,
+            | Self::Recording { .. }
+            | Self::Refused(_)
+            | Self::Unreachable { .. }
+            | Self::Delivery(_) => 1,
         }
     }
 
@@ -199,6 +217,7 @@ impl Failure {
     fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::Listen { .. } => "choose another address with --listen",
+            Self::Unreachable { .. } => "check that it runs, and --url",
             Self::LogFilter(_) => "use a level such as \"info\", or \"events_axum=debug\"",
             Self::Nobody => "name the user with --user, or set EVENTS_TOKEN to a token",
             Self::Hub(HubError::Status { status, .. }) => match status {

@@ -59,7 +59,8 @@ fn try_run(
         command @ (Command::Tail(_)
         | Command::Publish(_)
         | Command::Record(_)
-        | Command::Replay(_)) => {
+        | Command::Replay(_)
+        | Command::Bench(_)) => {
             start_logs("warn")?;
             return runtime()?.block_on(commands::run(command, &environment));
         }

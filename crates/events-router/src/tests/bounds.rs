@@ -45,6 +45,32 @@ async fn what_a_user_has_too_much_of_is_forgotten_and_counted() {
 }
 
 #[tokio::test]
+async fn by_default_every_user_who_may_have_a_log_may_have_a_run() {
+    const USERS: usize = 200;
+    let config = RouterConfig::default();
+    let (max_users, max_bytes) = (config.limits.users, config.order_bytes);
+    let router = EventRouter::new(config);
+    for number in 0..USERS {
+        let user = UserId::new(format!("user-{number}"));
+        let [started, finished] = run("a-thread-name");
+        let items = vec![
+            started,
+            AgUiEventBuilder::text_message_start("m", events_models::agui::MessageRole::Assistant),
+            AgUiEventBuilder::text_message_content("m", "Hello"),
+            AgUiEventBuilder::text_message_end("m"),
+            finished,
+        ];
+        let items = (0..).zip(items).map(|(line, event)| {
+            let key = MsgId::new(format!("k:line:{line}")).unwrap();
+            in_thread("a-thread-name", event).with_msg_id(key)
+        });
+        router.publish_batch(&user, items.collect()).await.unwrap();
+    }
+    let per_user = router.order_stats().bytes / USERS;
+    assert!(per_user * max_users < max_bytes, "{per_user} bytes a user");
+}
+
+#[tokio::test]
 async fn when_all_users_take_too_much_the_idle_go_and_then_publishing_is_refused() {
     let clock = Arc::new(ManualClock::new(0));
     let config = RouterConfig {
