@@ -42,6 +42,7 @@ pub struct RouterConfig {
     /// How long a run may be silent before it is ended with RUN_ERROR.
     pub run_timeout: Duration,
     /// What the fold of one thread may take, in bytes; beyond it the thread has no prelude.
+    /// With 0 nothing is folded.
     pub fold_bytes: usize,
     /// What the folds of all users may take together, in bytes; beyond it the oldest finished threads go first.
     pub fold_total_bytes: usize,
