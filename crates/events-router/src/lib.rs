@@ -55,6 +55,8 @@ mod singletons;
 mod snapshot;
 mod subscribe;
 mod tasks;
+mod telling;
+mod thread;
 mod thread_subscription;
 mod threads;
 

@@ -25,7 +25,7 @@ use crate::{
     lanes::Lanes,
     order_budget::{OrderBudget, OrderStats},
     routes::{A2A_VIEW, AGUI_VIEW, ANALYTICS_VIEW, CONTEXTS_VIEW},
-    threads::millis,
+    thread::millis,
 };
 
 /// Bounds of an [`EventRouter`].
