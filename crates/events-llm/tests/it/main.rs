@@ -1,0 +1,4 @@
+//! What a user of the crate sees, over recorded answers of all providers.
+
+mod fixtures;
+mod reading;
