@@ -80,5 +80,7 @@ pub use analytics::{AnalyticsEvent, AnalyticsEventBuilder, AnalyticsEventType};
 pub use cli::{CliOutputEvent, CliOutputEventBuilder};
 pub use context::{ContextEvent, ContextEventBuilder};
 pub use invalid::{InvalidEvent, InvalidKind};
-pub use llm::{StreamDetail, TuiStreamEvent, TuiStreamEventBuilder, Usd};
+pub use llm::{
+    StreamDetail, StreamState, StreamSummary, TuiStreamEvent, TuiStreamEventBuilder, Usd,
+};
 pub use system::{ContextSummary, SystemEvent, SystemEventBuilder, SystemEventType};

@@ -1,7 +1,9 @@
 //! Streams of language models, as a screen of running requests shows them.
 
+mod summary;
 mod usd;
 
+pub use summary::{StreamState, StreamSummary};
 pub use usd::Usd;
 
 use events_core::{Clock, RequestId, SystemClock};

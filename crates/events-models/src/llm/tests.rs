@@ -81,3 +81,21 @@ fn a_million_small_amounts_add_up_without_an_error() {
     let sum: Usd = std::iter::repeat_n(cent, 1_000_000).sum();
     assert_eq!(sum, Usd::from_dollars(10_000.0).unwrap());
 }
+
+#[test]
+fn a_summary_has_its_json_and_leaves_out_what_is_not_known() {
+    let mut summary = StreamSummary::new("r".into(), "m", 5);
+    let json = serde_json::to_value(&summary).unwrap();
+    assert_eq!(
+        json,
+        json!({
+            "request_id": "r", "model": "m", "state": "waiting", "started_at": 5, "text_bytes": 0,
+            "reasoning_bytes": 0, "tool_calls": 0,
+        })
+    );
+    summary.state = StreamState::Failed;
+    summary.detail.response_id = Some("x".to_owned());
+    let json = serde_json::to_value(&summary).unwrap();
+    assert_eq!(serde_json::from_value::<StreamSummary>(json).unwrap(), summary);
+    assert!(!summary.is_active());
+}
