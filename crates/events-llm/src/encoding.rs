@@ -94,7 +94,11 @@ impl ContentDecoder {
                 Codec::Zstd(decoder)
             }
         };
-        let n_output = if encoding == Encoding::Identity { 0 } else { OUTPUT };
+        let n_output = if encoding == Encoding::Identity {
+            0
+        } else {
+            OUTPUT
+        };
         Ok(Self {
             codec,
             output: vec![0; n_output].into_boxed_slice(),
@@ -153,7 +157,9 @@ impl Codec {
             Self::Zstd(decoder) => {
                 let mut from = InBuffer::around(input);
                 let mut to = OutBuffer::around(output);
-                decoder.run(&mut from, &mut to).map_err(|_| GiveUp::BadEncoding)?;
+                decoder
+                    .run(&mut from, &mut to)
+                    .map_err(|_| GiveUp::BadEncoding)?;
                 Ok(Step {
                     n_read: from.pos(),
                     n_written: to.pos(),

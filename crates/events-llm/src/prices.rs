@@ -128,7 +128,11 @@ impl PriceSource for PriceBook {
             return None;
         }
         let price = self.sources.iter().find_map(|source| source.price(query));
-        let counter = if price.is_some() { &self.n_priced } else { &self.n_unpriced };
+        let counter = if price.is_some() {
+            &self.n_priced
+        } else {
+            &self.n_unpriced
+        };
         counter.fetch_add(1, Ordering::Relaxed);
         price
     }

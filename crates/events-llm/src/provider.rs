@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::Deserialize;
 
-use crate::json::Json;
+use crate::{boundary, json::Json};
 
 /// The protocol of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,7 +50,9 @@ impl Provider {
     /// Finds a protocol by its name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|provider| provider.as_str() == name)
+        Self::ALL
+            .into_iter()
+            .find(|provider| provider.as_str() == name)
     }
 
     /// Returns who sells this protocol's models, when nothing else is known.
@@ -146,8 +148,11 @@ impl Framing {
         let media_type = media_type.trim().to_ascii_lowercase();
         match media_type.as_str() {
             "text/event-stream" => Some(Self::Sse),
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl"
-            | "application/x-jsonlines" | "application/stream+json" => Some(Self::Ndjson),
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonlines"
+            | "application/stream+json" => Some(Self::Ndjson),
             "application/json" | "text/json" => Some(Self::Json),
             other if other.ends_with("+json") => Some(Self::Json),
             _ => None,
@@ -189,11 +194,14 @@ impl RequestFacts {
         let in_path = model_in_path(path);
         let body = serde_json::from_slice::<Body<'_>>(body).ok();
         let (in_body, is_stream) = body.map_or((None, None), |body| (body.model, body.stream));
-        let model = in_body.as_deref().or(in_path).filter(|model| !model.is_empty());
+        let model = in_body
+            .as_deref()
+            .or(in_path)
+            .filter(|model| !model.is_empty());
         let by_path = in_path.map(|_| path.contains(":stream"));
         Self {
             model: model.map(|model| {
-                let end = model.floor_char_boundary(256);
+                let end = boundary::floor(&model, 256);
                 model.get(..end).unwrap_or_default().to_owned()
             }),
             is_stream: is_stream.or(by_path),
@@ -205,6 +213,7 @@ impl RequestFacts {
 fn model_in_path(path: &str) -> Option<&str> {
     let (_, rest) = path.rsplit_once("/models/")?;
     let (model, method) = rest.split_once(':')?;
-    let is_call = method.starts_with("stream") || method.starts_with("generate") || method.starts_with("raw");
+    let is_call =
+        method.starts_with("stream") || method.starts_with("generate") || method.starts_with("raw");
     (is_call && !model.contains('/')).then_some(model)
 }

@@ -74,7 +74,10 @@ pub struct StreamReader {
 /// How the body is framed, once that is clear.
 enum Input {
     /// Nothing has come but blanks and a byte order mark, which are held.
-    Unclear { declared: Framing, prefix: Vec<u8> },
+    Unclear {
+        declared: Framing,
+        prefix: Vec<u8>,
+    },
     Sse(Box<Decoder>),
     Ndjson(NdjsonDecoder),
     Json(Splitter),

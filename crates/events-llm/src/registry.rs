@@ -11,6 +11,8 @@ use std::{
 use events_core::RequestId;
 use events_models::{StreamState, StreamSummary, TuiStreamEvent};
 
+use crate::boundary;
+
 /// Bounds of what is kept of streams. With the defaults that is at most about 20 MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegistryLimits {
@@ -29,7 +31,7 @@ impl Default for RegistryLimits {
         Self {
             max_active: 4_096,
             max_finished: 256,
-            finished_for: Duration::from_mins(1),
+            finished_for: Duration::from_secs(60),
             max_text_bytes: 2_048,
         }
     }
@@ -89,7 +91,9 @@ impl Registry {
                 summary.provider.clone_from(provider);
                 self.begin(summary);
             }
-            TuiStreamEvent::TextDelta { request_id, text, .. } => {
+            TuiStreamEvent::TextDelta {
+                request_id, text, ..
+            } => {
                 self.text(request_id, text, now_ms);
             }
             TuiStreamEvent::Completed {
@@ -147,7 +151,7 @@ impl Registry {
         self.update(request_id, now_ms, |summary| {
             summary.text_bytes += text.len() as u64;
             // A text that alone is too long is cut before it is copied.
-            let skip = text.ceil_char_boundary(text.len().saturating_sub(max));
+            let skip = boundary::ceil(text, text.len().saturating_sub(max));
             summary.text.push_str(text.get(skip..).unwrap_or_default());
             // Cut at twice the bound, so that not every delta moves the text.
             if summary.text.len() > 2 * max {
@@ -225,7 +229,7 @@ impl Registry {
 /// Keeps the last bytes of a text, whole characters of it.
 fn cut_front(text: &mut String, max: usize) {
     if text.len() > max {
-        let start = text.ceil_char_boundary(text.len() - max);
+        let start = boundary::ceil(text, text.len() - max);
         text.drain(..start);
     }
 }

@@ -135,6 +135,9 @@ pub struct StreamDetail {
     /// From the request to its end, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// What kept the answer from being read to its end, though the client got all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
     /// Whether the counts are those of a moment before the end, and the real ones may be larger.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
@@ -214,10 +217,7 @@ impl TuiStreamEventBuilder {
     }
 
     /// Makes `text_delta`.
-    pub fn text_delta(
-        request_id: impl Into<RequestId>,
-        text: impl Into<String>,
-    ) -> TuiStreamEvent {
+    pub fn text_delta(request_id: impl Into<RequestId>, text: impl Into<String>) -> TuiStreamEvent {
         TuiStreamEvent::TextDelta {
             request_id: request_id.into(),
             text: text.into(),

@@ -56,9 +56,16 @@ fn a_slow_watcher_is_told_and_gets_the_truth_again() {
         panic!("a snapshot follows a lag");
     };
     assert_eq!(snapshot[0].text, "abc");
-    assert_eq!(next(&mut watcher), None, "what the snapshot tells does not come again");
+    assert_eq!(
+        next(&mut watcher),
+        None,
+        "what the snapshot tells does not come again"
+    );
     broadcaster.send(Make::completed("r", None, None, None));
-    assert!(matches!(next(&mut watcher), Some(Watched::Event(TuiStreamEvent::Completed { .. }))));
+    assert!(matches!(
+        next(&mut watcher),
+        Some(Watched::Event(TuiStreamEvent::Completed { .. }))
+    ));
 }
 
 /// What a screen that follows a watcher knows: the whole text of each request.
@@ -70,8 +77,13 @@ fn follow(known: &mut BTreeMap<String, String>, item: Watched) {
                 .map(|summary| (summary.request_id.as_str().to_owned(), summary.text))
                 .collect();
         }
-        Watched::Event(TuiStreamEvent::TextDelta { request_id, text, .. }) => {
-            known.entry(request_id.as_str().to_owned()).or_default().push_str(&text);
+        Watched::Event(TuiStreamEvent::TextDelta {
+            request_id, text, ..
+        }) => {
+            known
+                .entry(request_id.as_str().to_owned())
+                .or_default()
+                .push_str(&text);
         }
         Watched::Event(_) | Watched::Lagged(_) => {}
     }

@@ -18,8 +18,12 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 
 fn brotli_encoded(body: &[u8]) -> Vec<u8> {
     let mut encoded = Vec::new();
-    brotli::BrotliCompress(&mut &*body, &mut encoded, &brotli::enc::BrotliEncoderParams::default())
-        .unwrap();
+    brotli::BrotliCompress(
+        &mut &*body,
+        &mut encoded,
+        &brotli::enc::BrotliEncoderParams::default(),
+    )
+    .unwrap();
     encoded
 }
 
@@ -32,7 +36,11 @@ fn encoded(body: &[u8]) -> Vec<(&'static str, Encoding, Vec<u8>)> {
     vec![
         ("plain", Encoding::Identity, body.to_vec()),
         ("gzip", Encoding::Gzip, gzip(body)),
-        ("two members", Encoding::Gzip, [gzip(left), gzip(right)].concat()),
+        (
+            "two members",
+            Encoding::Gzip,
+            [gzip(left), gzip(right)].concat(),
+        ),
         ("zlib", Encoding::Deflate, zlib.finish().unwrap()),
         ("raw deflate", Encoding::Deflate, raw.finish().unwrap()),
         ("brotli", Encoding::Brotli, brotli_encoded(body)),
@@ -51,7 +59,9 @@ fn decode(encoding: Encoding, bytes: &[u8], size: usize, max: u64) -> Result<Vec
 
 #[test]
 fn every_encoding_decodes_from_pieces_of_any_size() {
-    let body: Vec<u8> = (0..60_000_u32).flat_map(|n| (n % 977).to_string().into_bytes()).collect();
+    let body: Vec<u8> = (0..60_000_u32)
+        .flat_map(|n| (n % 977).to_string().into_bytes())
+        .collect();
     for (name, encoding, bytes) in encoded(&body) {
         for size in [1, 2, 7, 1_000, bytes.len()] {
             let plain = decode(encoding, &bytes, size, u64::MAX).unwrap();
@@ -77,7 +87,12 @@ fn a_bomb_is_given_up_within_the_limit() {
 
 #[test]
 fn what_is_not_encoded_as_it_says_is_given_up() {
-    for encoding in [Encoding::Gzip, Encoding::Zstd, Encoding::Brotli, Encoding::Deflate] {
+    for encoding in [
+        Encoding::Gzip,
+        Encoding::Zstd,
+        Encoding::Brotli,
+        Encoding::Deflate,
+    ] {
         let outcome = decode(encoding, &[0xFF; 4_096], 10, u64::MAX);
         assert_eq!(outcome, Err(GiveUp::BadEncoding), "{encoding:?}");
     }
@@ -100,7 +115,11 @@ fn what_was_flushed_is_decoded_before_the_end() {
         (Encoding::Zstd, zstd.get_ref().clone()),
         (Encoding::Brotli, brotli.get_ref().clone()),
     ] {
-        assert_eq!(decode(encoding, &bytes, 5, 1_000).unwrap(), event, "{encoding:?}");
+        assert_eq!(
+            decode(encoding, &bytes, 5, 1_000).unwrap(),
+            event,
+            "{encoding:?}"
+        );
     }
 }
 

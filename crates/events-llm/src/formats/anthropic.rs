@@ -14,8 +14,14 @@ use crate::{Extraction, Usage, json::Json};
 #[derive(Debug)]
 enum Block {
     Text,
-    Reasoning { signature: String },
-    ToolCall { call: u32, input: Option<String>, has_fragments: bool },
+    Reasoning {
+        signature: String,
+    },
+    ToolCall {
+        call: u32,
+        input: Option<String>,
+        has_fragments: bool,
+    },
     Other,
 }
 
@@ -156,8 +162,11 @@ impl Anthropic {
                 }
             }
             Some("input_json_delta") => {
-                if let Some(Block::ToolCall { call, has_fragments, .. }) =
-                    self.blocks.get_mut(&index)
+                if let Some(Block::ToolCall {
+                    call,
+                    has_fragments,
+                    ..
+                }) = self.blocks.get_mut(&index)
                     && let Some(fragment) = delta.get("partial_json").some_text()
                 {
                     *has_fragments = true;
@@ -239,7 +248,11 @@ fn close(block: Block, out: &mut Vec<Extraction>) {
                 });
             }
         }
-        Block::ToolCall { call, input, has_fragments } => {
+        Block::ToolCall {
+            call,
+            input,
+            has_fragments,
+        } => {
             if !has_fragments {
                 // A call without arguments may send none at all.
                 match input {
@@ -278,14 +291,26 @@ impl Tokens {
         let creation = usage.get("cache_creation");
         replace(&mut self.uncached, usage.get("input_tokens"));
         replace(&mut self.cache_read, usage.get("cache_read_input_tokens"));
-        replace(&mut self.cache_creation, usage.get("cache_creation_input_tokens"));
-        replace(&mut self.cache_creation_5m, creation.get("ephemeral_5m_input_tokens"));
-        replace(&mut self.cache_creation_1h, creation.get("ephemeral_1h_input_tokens"));
+        replace(
+            &mut self.cache_creation,
+            usage.get("cache_creation_input_tokens"),
+        );
+        replace(
+            &mut self.cache_creation_5m,
+            creation.get("ephemeral_5m_input_tokens"),
+        );
+        replace(
+            &mut self.cache_creation_1h,
+            creation.get("ephemeral_1h_input_tokens"),
+        );
         replace(&mut self.output, usage.get("output_tokens"));
         let details = usage.get("output_tokens_details");
         replace(&mut self.thinking, details.get("thinking_tokens"));
         let server_tools = usage.get("server_tool_use");
-        replace(&mut self.web_searches, server_tools.get("web_search_requests"));
+        replace(
+            &mut self.web_searches,
+            server_tools.get("web_search_requests"),
+        );
         if let Some(tier) = usage.get("service_tier").some_text() {
             self.service_tier = Some(tier.to_owned());
         }
@@ -307,9 +332,11 @@ impl Tokens {
             billed.web_searches = self.web_searches;
         }
         Usage {
-            input_tokens: self
-                .uncached
-                .map(|uncached| uncached.saturating_add(cache_read).saturating_add(cache_write)),
+            input_tokens: self.uncached.map(|uncached| {
+                uncached
+                    .saturating_add(cache_read)
+                    .saturating_add(cache_write)
+            }),
             cached_input_tokens: is_known.then_some(cache_read),
             cache_write_tokens: is_known.then_some(cache_write),
             cache_write_1h_tokens: self.cache_creation_1h,

@@ -45,7 +45,11 @@ impl Chat {
             let index = choice_index(choice);
             // `delta` in a stream, `message` in a whole body, `text` in the old completions.
             let delta = choice.get("delta");
-            let delta = if delta.is_object() { delta } else { choice.get("message") };
+            let delta = if delta.is_object() {
+                delta
+            } else {
+                choice.get("message")
+            };
             self.delta(index, delta, out)?;
             text(index, choice.get("text").text(), out);
             if let Some(reason) = choice.get("finish_reason").some_text() {
@@ -61,9 +65,15 @@ impl Chat {
         if error.is_truthy() && !std::mem::replace(&mut self.has_failed, true) {
             out.push(Extraction::Failed(failure_of(error)));
         }
-        if matches!(json.get("object").text(), Some("chat.completion" | "text_completion"))
-            && choices.iter().any(|choice| choice.get("finish_reason").some_text().is_some())
-            && choices.iter().all(|choice| !choice.get("delta").is_object())
+        if matches!(
+            json.get("object").text(),
+            Some("chat.completion" | "text_completion")
+        ) && choices
+            .iter()
+            .any(|choice| choice.get("finish_reason").some_text().is_some())
+            && choices
+                .iter()
+                .all(|choice| !choice.get("delta").is_object())
         {
             self.end_calls(out);
             if json.get("object").text() == Some("chat.completion") {
@@ -113,7 +123,11 @@ impl Chat {
         out: &mut Vec<Extraction>,
     ) -> Result<(), TooManyBlocks> {
         let function = entry.get("function");
-        let function = if function.is_object() { function } else { entry.get("custom") };
+        let function = if function.is_object() {
+            function
+        } else {
+            entry.get("custom")
+        };
         let index = entry.get("index").count();
         self.fragment(choice, index, entry.get("id").some_text(), function, out)
     }
@@ -144,7 +158,9 @@ impl Chat {
         if let Some(call) = open.call {
             arguments(call, &fragment, out);
         } else if let Some(name) = function.get("name").some_text() {
-            let call = self.calls.start(choice, open.id.as_deref(), name, false, out)?;
+            let call = self
+                .calls
+                .start(choice, open.id.as_deref(), name, false, out)?;
             open.call = Some(call);
             arguments(call, &std::mem::take(&mut open.early_arguments), out);
             arguments(call, &fragment, out);
@@ -205,7 +221,11 @@ impl Chat {
         let of_groq = json.get("x_groq").get("usage");
         let of_choice = choices.first().map(|choice| choice.get("usage"));
         let candidates = [Some(json.get("usage")), Some(of_groq), of_choice];
-        if let Some(usage) = candidates.into_iter().flatten().find(|usage| usage.is_object()) {
+        if let Some(usage) = candidates
+            .into_iter()
+            .flatten()
+            .find(|usage| usage.is_object())
+        {
             let mut usage = usage_of(usage);
             usage.service_tier = json.get("service_tier").some_text().map(str::to_owned);
             out.push(Extraction::Usage(usage));

@@ -1,6 +1,6 @@
 //! Errors as providers write them.
 
-use crate::{StreamFailure, json::Json};
+use crate::{StreamFailure, boundary, json::Json};
 
 /// Reads an error object, or what stands in its place: text, or an array of errors of which the first counts.
 ///
@@ -26,7 +26,9 @@ pub(crate) fn failure_of(error: &Json<'_>) -> StreamFailure {
         }
         Json::Null => unknown(),
         other => StreamFailure {
-            message: other.label().map_or_else(|| other.to_string(), |label| cut(&label)),
+            message: other
+                .label()
+                .map_or_else(|| other.to_string(), |label| cut(&label)),
             ..StreamFailure::default()
         },
     }
@@ -41,6 +43,6 @@ fn unknown() -> StreamFailure {
 
 /// A message is for people: four kilobytes of it are enough.
 fn cut(message: &str) -> String {
-    let end = message.floor_char_boundary(4_096);
+    let end = boundary::floor(message, 4_096);
     message.get(..end).unwrap_or_default().to_owned()
 }

@@ -33,9 +33,16 @@ impl Gemini {
     ) -> Result<(), TooManyBlocks> {
         // A proxy or SDK may wrap the answer.
         let wrapped = json.get("response");
-        let json = if wrapped.get("candidates").elements().is_empty() { json } else { wrapped };
-        self.identity
-            .note(json.get("responseId").text(), json.get("modelVersion").text(), out);
+        let json = if wrapped.get("candidates").elements().is_empty() {
+            json
+        } else {
+            wrapped
+        };
+        self.identity.note(
+            json.get("responseId").text(),
+            json.get("modelVersion").text(),
+            out,
+        );
         for candidate in json.get("candidates").elements() {
             let choice = choice_index(candidate);
             for part in candidate.get("content").get("parts").elements() {
@@ -105,7 +112,9 @@ impl Gemini {
         let pieces = function.get("partialArgs").elements();
         if let Some(name) = function.get("name").some_text() {
             self.end_call(out);
-            let call = self.calls.start(choice, function.get("id").text(), name, false, out)?;
+            let call = self
+                .calls
+                .start(choice, function.get("id").text(), name, false, out)?;
             if goes_on || !pieces.is_empty() {
                 self.open = Some(OpenCall {
                     call,

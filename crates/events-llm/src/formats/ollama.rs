@@ -28,7 +28,9 @@ impl Ollama {
         for entry in message.get("tool_calls").elements() {
             let function = entry.get("function");
             let name = function.get("name").text().unwrap_or_default();
-            let call = self.calls.start(0, entry.get("id").text(), name, false, out)?;
+            let call = self
+                .calls
+                .start(0, entry.get("id").text(), name, false, out)?;
             whole_arguments(call, function.get("arguments"), out);
             out.push(Extraction::ToolCallEnded { call });
         }

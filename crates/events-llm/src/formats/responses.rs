@@ -56,7 +56,9 @@ impl Responses {
             | "response.mcp_call_arguments.delta"
             | "response.code_interpreter_call_code.delta" => self.fragment(json, out),
             "response.output_item.done" => self.item_done(json, out),
-            "response.completed" | "response.incomplete" | "response.failed"
+            "response.completed"
+            | "response.incomplete"
+            | "response.failed"
             | "response.cancelled" => self.end(json.get("response"), out),
             "error" => {
                 let nested = json.get("error");
@@ -69,11 +71,7 @@ impl Responses {
     }
 
     /// A whole body, or an error without a type.
-    fn untyped(
-        &mut self,
-        json: &Json<'_>,
-        out: &mut Vec<Extraction>,
-    ) -> Result<(), TooManyBlocks> {
+    fn untyped(&mut self, json: &Json<'_>, out: &mut Vec<Extraction>) -> Result<(), TooManyBlocks> {
         if json.get("object").text() == Some("response") {
             for item in json.get("output").elements() {
                 self.whole_item(item, out)?;
@@ -102,7 +100,10 @@ impl Responses {
         if self.open.len() >= MAX_BLOCKS {
             return Err(TooManyBlocks);
         }
-        let id = item.get("call_id").some_text().or_else(|| item.get("id").some_text());
+        let id = item
+            .get("call_id")
+            .some_text()
+            .or_else(|| item.get("id").some_text());
         let name = item.get("name").some_text().unwrap_or(kind);
         let call = self.calls.start(0, id, name, is_server(kind), out)?;
         let given = given_arguments(item);
@@ -118,10 +119,13 @@ impl Responses {
     }
 
     fn find(&mut self, output_index: Option<u64>, item_id: Option<&str>) -> Option<&mut OpenCall> {
-        self.open.iter_mut().rev().find(|open| match (item_id, &open.item_id) {
-            (Some(item_id), Some(known)) => item_id == known,
-            _ => output_index.is_some() && open.output_index == output_index,
-        })
+        self.open
+            .iter_mut()
+            .rev()
+            .find(|open| match (item_id, &open.item_id) {
+                (Some(item_id), Some(known)) => item_id == known,
+                _ => output_index.is_some() && open.output_index == output_index,
+            })
     }
 
     fn fragment(&mut self, json: &Json<'_>, out: &mut Vec<Extraction>) {
@@ -241,20 +245,28 @@ impl Responses {
 
 /// The kind of call that an item is, if it is one.
 fn call_kind<'j>(item: &'j Json<'_>) -> Option<&'j str> {
-    item.get("type").text().filter(|kind| kind.ends_with("_call"))
+    item.get("type")
+        .text()
+        .filter(|kind| kind.ends_with("_call"))
 }
 
 /// Calls that the provider answers itself.
 fn is_server(kind: &str) -> bool {
     !matches!(
         kind,
-        "function_call" | "custom_tool_call" | "computer_call" | "local_shell_call" | "apply_patch_call"
+        "function_call"
+            | "custom_tool_call"
+            | "computer_call"
+            | "local_shell_call"
+            | "apply_patch_call"
     )
 }
 
 /// The arguments or the input that an item carries itself.
 fn given_arguments(item: &Json<'_>) -> String {
-    let given = ["arguments", "input"].iter().find_map(|name| item.get(name).some_text());
+    let given = ["arguments", "input"]
+        .iter()
+        .find_map(|name| item.get(name).some_text());
     given.unwrap_or_default().to_owned()
 }
 
@@ -272,7 +284,9 @@ fn result_of(item: &Json<'_>, call: u32, out: &mut Vec<Extraction>) {
     if content.is_truthy() {
         out.push(Extraction::ToolCallResult {
             call,
-            content: content.text().map_or_else(|| content.to_string(), str::to_owned),
+            content: content
+                .text()
+                .map_or_else(|| content.to_string(), str::to_owned),
         });
     }
 }
@@ -284,7 +298,10 @@ fn usage_of(usage: &Json<'_>) -> Usage {
         cached_input_tokens: of_input.get("cached_tokens").count(),
         cache_write_tokens: of_input.get("cache_write_tokens").count(),
         output_tokens: usage.get("output_tokens").count(),
-        reasoning_tokens: usage.get("output_tokens_details").get("reasoning_tokens").count(),
+        reasoning_tokens: usage
+            .get("output_tokens_details")
+            .get("reasoning_tokens")
+            .count(),
         ..Usage::default()
     }
 }

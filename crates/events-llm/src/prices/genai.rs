@@ -33,12 +33,18 @@ impl PriceSource for GenAiPrices {
         let billed = query.usage.billed();
         let mut usage = PricedUsage::default();
         let mut add = |key, n_tokens: u64| {
-            #[expect(clippy::cast_precision_loss, reason = "counts of tokens are small enough")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "counts of tokens are small enough"
+            )]
             let n_tokens = n_tokens as f64;
             usage.insert(key, n_tokens);
         };
         let cache_write = tokens.cache_write_5m + tokens.cache_write_1h;
-        add(UsageKey::INPUT_TOKENS, tokens.uncached + tokens.cached + cache_write);
+        add(
+            UsageKey::INPUT_TOKENS,
+            tokens.uncached + tokens.cached + cache_write,
+        );
         add(UsageKey::OUTPUT_TOKENS, tokens.output);
         if tokens.cached > 0 {
             add(UsageKey::CACHE_READ_TOKENS, tokens.cached);
@@ -50,7 +56,11 @@ impl PriceSource for GenAiPrices {
             add(UsageKey::CACHE_WRITE_5M_TOKENS, tokens.cache_write_5m);
             add(UsageKey::CACHE_WRITE_1H_TOKENS, tokens.cache_write_1h);
         }
-        if let Some(n_searches) = query.usage.web_searches.filter(|n_searches| *n_searches > 0) {
+        if let Some(n_searches) = query
+            .usage
+            .web_searches
+            .filter(|n_searches| *n_searches > 0)
+        {
             add(UsageKey::WEB_SEARCHES, n_searches);
         }
         let mut request = PriceRequest::new(query.model, &usage)

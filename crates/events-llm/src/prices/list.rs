@@ -155,7 +155,9 @@ impl Entry {
             })
         };
         let optional = |member, number: &Option<Number>, otherwise| {
-            number.as_ref().map_or(Ok(otherwise), |number| rate(member, number))
+            number
+                .as_ref()
+                .map_or(Ok(otherwise), |number| rate(member, number))
         };
         let input = rate("input", &form.input)?;
         let cache_write_5m = optional("cache_write_5m", &form.cache_write_5m, input)?;
@@ -178,7 +180,8 @@ impl Entry {
             (tokens.cache_write_1h, self.cache_write_1h),
             (tokens.output, self.output),
         ];
-        let picos = |(n_tokens, rate): (u64, u64)| Usd::from_picos(u128::from(n_tokens) * u128::from(rate));
+        let picos =
+            |(n_tokens, rate): (u64, u64)| Usd::from_picos(u128::from(n_tokens) * u128::from(rate));
         parts.into_iter().map(picos).sum()
     }
 }
@@ -188,7 +191,10 @@ impl PriceSource for PriceList {
         let tokens = BilledTokens::of(query.usage)?;
         let (vendor, model) = (query.vendor().to_lowercase(), query.model.to_lowercase());
         let fits = |entry: &&Entry| fits(&entry.model, &model) && fits(&entry.vendor, &vendor);
-        self.entries.iter().find(fits).map(|entry| entry.price(tokens))
+        self.entries
+            .iter()
+            .find(fits)
+            .map(|entry| entry.price(tokens))
     }
 }
 
@@ -206,7 +212,9 @@ fn picos_per_token(dollars_per_million: f64) -> Option<u64> {
     let fraction = format!("{fraction:0<6}");
     let whole: u64 = whole.parse().ok()?;
     let fraction: u64 = fraction.parse().ok()?;
-    whole.checked_mul(10_u64.pow(DECIMALS))?.checked_add(fraction)
+    whole
+        .checked_mul(10_u64.pow(DECIMALS))?
+        .checked_add(fraction)
 }
 
 /// Whether a name fits a pattern in which `*` stands for any characters.

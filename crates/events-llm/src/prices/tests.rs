@@ -70,11 +70,32 @@ fn the_built_in_prices_agree_with_a_reckoning_by_hand() {
 fn a_model_or_vendor_that_is_not_known_has_no_price() {
     let book = PriceBook::with_defaults(None);
     let counted = usage(10, 0, 0, None, 5);
-    assert_eq!(book.price(&query("anthropic", "no-such-model", &counted)), None);
-    assert_eq!(book.price(&query("no-such-vendor", "claude-sonnet-4-6", &counted)), None);
-    assert_eq!(book.counts(), PriceCounts { priced: 0, unpriced: 2 });
-    assert!(book.price(&query("anthropic", "claude-sonnet-4-6", &counted)).is_some());
-    assert_eq!(book.counts(), PriceCounts { priced: 1, unpriced: 2 });
+    assert_eq!(
+        book.price(&query("anthropic", "no-such-model", &counted)),
+        None
+    );
+    assert_eq!(
+        book.price(&query("no-such-vendor", "claude-sonnet-4-6", &counted)),
+        None
+    );
+    assert_eq!(
+        book.counts(),
+        PriceCounts {
+            priced: 0,
+            unpriced: 2
+        }
+    );
+    assert!(
+        book.price(&query("anthropic", "claude-sonnet-4-6", &counted))
+            .is_some()
+    );
+    assert_eq!(
+        book.counts(),
+        PriceCounts {
+            priced: 1,
+            unpriced: 2
+        }
+    );
 }
 
 #[test]
@@ -85,7 +106,10 @@ fn an_answer_without_counts_has_no_price_and_free_is_a_price() {
     assert_eq!(book.price(&query("x", "model-free", &nothing)), None);
     assert_eq!(book.counts(), PriceCounts::default());
     let counted = usage(10, 0, 0, None, 5);
-    assert_eq!(book.price(&query("x", "model-free", &counted)), Some(Usd::ZERO));
+    assert_eq!(
+        book.price(&query("x", "model-free", &counted)),
+        Some(Usd::ZERO)
+    );
     let half = Usage {
         output_tokens: None,
         ..counted
@@ -105,18 +129,36 @@ fn the_users_own_price_wins() {
     let own = Arc::new(PriceList::from_toml(LIST).unwrap());
     let book = PriceBook::new(vec![own, Arc::new(Dear)]);
     let counted = usage(1_000_000, 400_000, 0, None, 0);
-    assert_eq!(book.price(&query("x", "plain", &counted)), Usd::from_dollars(0.000_001));
-    assert_eq!(book.price(&query("x", "other", &counted)), Usd::from_dollars(99.0));
+    assert_eq!(
+        book.price(&query("x", "plain", &counted)),
+        Usd::from_dollars(0.000_001)
+    );
+    assert_eq!(
+        book.price(&query("x", "other", &counted)),
+        Usd::from_dollars(99.0)
+    );
 }
 
 #[test]
 fn a_list_says_what_is_wrong_with_it() {
     for (text, part) in [
         ("[[price]]\nmodel = \"m\"\ninput = 1", "output"),
-        ("[[price]]\nmodel = \"m\"\ninput = -1\noutput = 1", "`input` of `m`"),
-        ("[[price]]\nmodel = \"m\"\ninput = 0.0000001\noutput = 1", "six decimals"),
-        ("[[price]]\nmodel = \"m\"\ninput = nan\noutput = 1", "`input` of `m`"),
-        ("[[price]]\nmodel = \"m\"\ninput = 1\noutput = 1\ninptu = 2", "inptu"),
+        (
+            "[[price]]\nmodel = \"m\"\ninput = -1\noutput = 1",
+            "`input` of `m`",
+        ),
+        (
+            "[[price]]\nmodel = \"m\"\ninput = 0.0000001\noutput = 1",
+            "six decimals",
+        ),
+        (
+            "[[price]]\nmodel = \"m\"\ninput = nan\noutput = 1",
+            "`input` of `m`",
+        ),
+        (
+            "[[price]]\nmodel = \"m\"\ninput = 1\noutput = 1\ninptu = 2",
+            "inptu",
+        ),
         ("price = 1", "price"),
     ] {
         let error = PriceList::from_toml(text).unwrap_err().to_string();
@@ -128,7 +170,10 @@ fn a_list_says_what_is_wrong_with_it() {
 fn counts_that_contradict_each_other_never_make_a_negative_part() {
     let odd = usage(10, 20, 30, Some(40), 1);
     let tokens = BilledTokens::of(&odd).unwrap();
-    assert_eq!((tokens.uncached, tokens.cached, tokens.cache_write_5m), (0, 10, 0));
+    assert_eq!(
+        (tokens.uncached, tokens.cached, tokens.cache_write_5m),
+        (0, 10, 0)
+    );
 }
 
 #[test]

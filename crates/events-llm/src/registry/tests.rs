@@ -15,7 +15,9 @@ fn limits() -> RegistryLimits {
 
 fn ids(registry: &mut Registry, now_ms: i64) -> Vec<String> {
     let ids = registry.snapshot(now_ms);
-    ids.into_iter().map(|summary| summary.request_id.as_str().to_owned()).collect()
+    ids.into_iter()
+        .map(|summary| summary.request_id.as_str().to_owned())
+        .collect()
 }
 
 #[test]
@@ -68,5 +70,8 @@ fn a_second_end_changes_nothing_that_is_kept() {
     registry.apply(&Make::completed("a", Some(1), None, None), 0);
     registry.apply(&Make::error("a", "late"), 0);
     let summary = registry.snapshot(0).remove(0);
-    assert_eq!((summary.state, summary.input_tokens), (StreamState::Completed, Some(1)));
+    assert_eq!(
+        (summary.state, summary.input_tokens),
+        (StreamState::Completed, Some(1))
+    );
 }

@@ -20,7 +20,10 @@ impl Fixture {
     }
 
     pub(crate) fn framing(&self) -> Framing {
-        match Path::new(&self.name).extension().and_then(|end| end.to_str()) {
+        match Path::new(&self.name)
+            .extension()
+            .and_then(|end| end.to_str())
+        {
             Some("ndjson") => Framing::Ndjson,
             Some("json") => Framing::Json,
             _ => Framing::Sse,
@@ -66,19 +69,27 @@ fn folder() -> PathBuf {
 
 fn lines(name: &str) -> Vec<Value> {
     let text = fs::read_to_string(folder().join(name)).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// Reads all recorded answers.
 pub(crate) fn all() -> Vec<Fixture> {
-    let fixtures: Vec<_> = lines("expected.jsonl").into_iter().map(of_expected).collect();
+    let fixtures: Vec<_> = lines("expected.jsonl")
+        .into_iter()
+        .map(of_expected)
+        .collect();
     assert!(fixtures.len() > 60, "the fixtures were not found");
     fixtures
 }
 
 /// Reads one recorded answer.
 pub(crate) fn one(name: &str) -> Fixture {
-    all().into_iter().find(|fixture| fixture.name == name).unwrap()
+    let expected = lines("expected.jsonl")
+        .into_iter()
+        .find(|line| line["file"] == name);
+    of_expected(expected.unwrap())
 }
 
 fn of_expected(expected: Value) -> Fixture {
@@ -99,7 +110,9 @@ pub(crate) fn cut_plans() -> Vec<(String, String, Vec<usize>)> {
         .iter()
         .map(|line| {
             let cuts = line["cuts"].as_array().unwrap();
-            let cuts = cuts.iter().map(|cut| usize::try_from(cut.as_u64().unwrap()).unwrap());
+            let cuts = cuts
+                .iter()
+                .map(|cut| usize::try_from(cut.as_u64().unwrap()).unwrap());
             (text(&line["file"]), text(&line["plan"]), cuts.collect())
         })
         .collect()
@@ -168,7 +181,13 @@ impl Answer {
             }
             Extraction::Reasoning { choice: 0, delta } => self.reasoning.push_str(&delta),
             Extraction::Refusal { choice: 0, delta } => self.refusal.push_str(&delta),
-            Extraction::ToolCallStarted { choice: 0, call, id, name, is_server } => {
+            Extraction::ToolCallStarted {
+                choice: 0,
+                call,
+                id,
+                name,
+                is_server,
+            } => {
                 assert_eq!(call as usize, self.calls.len());
                 self.calls.push(Call {
                     id,

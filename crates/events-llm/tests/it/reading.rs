@@ -23,8 +23,16 @@ fn same_arguments(found: &str, expected: &Value) -> bool {
 fn check(fixture: &Fixture, answer: &Answer, how: &str) {
     let expected = &fixture.expected;
     let name = format!("{} {how}", fixture.name);
-    assert_eq!(text(answer.model.as_ref()), expected["model"], "{name}: model");
-    assert_eq!(text(answer.id.as_ref()), expected["response_id"], "{name}: id");
+    assert_eq!(
+        text(answer.model.as_ref()),
+        expected["model"],
+        "{name}: model"
+    );
+    assert_eq!(
+        text(answer.id.as_ref()),
+        expected["response_id"],
+        "{name}: id"
+    );
     assert_eq!(answer.texts[0], expected["text"], "{name}: text");
     assert_eq!(answer.reasoning, expected["reasoning"], "{name}: reasoning");
     assert_eq!(answer.refusal, expected["refusal"], "{name}: refusal");
@@ -32,7 +40,12 @@ fn check(fixture: &Fixture, answer: &Answer, how: &str) {
         assert_eq!(json!(answer.texts), *choices, "{name}: choices");
     }
     let calls = expected["tool_calls"].as_array().unwrap();
-    assert_eq!(answer.calls.len(), calls.len(), "{name}: {:?}", answer.calls);
+    assert_eq!(
+        answer.calls.len(),
+        calls.len(),
+        "{name}: {:?}",
+        answer.calls
+    );
     for (call, expected) in answer.calls.iter().zip(calls) {
         assert_eq!(text(call.id.as_ref()), expected["id"], "{name}");
         assert_eq!(call.name, expected["name"], "{name}");
@@ -44,7 +57,11 @@ fn check(fixture: &Fixture, answer: &Answer, how: &str) {
             expected["arguments"]
         );
     }
-    assert_eq!(text(answer.reason.as_ref()), expected["stop_reason"], "{name}: reason");
+    assert_eq!(
+        text(answer.reason.as_ref()),
+        expected["stop_reason"],
+        "{name}: reason"
+    );
     let error = &expected["error"];
     assert_eq!(answer.failure.is_some(), !error.is_null(), "{name}: error");
     if let Some(failure) = &answer.failure {
@@ -57,7 +74,11 @@ fn check(fixture: &Fixture, answer: &Answer, how: &str) {
         assert_eq!(json!(failure.message), error["message"], "{name}: error");
     }
     let usage = answer.usage.clone().unwrap_or_default();
-    assert_eq!(answer.usage.is_some(), expected["usage_seen"], "{name}: usage");
+    assert_eq!(
+        answer.usage.is_some(),
+        expected["usage_seen"],
+        "{name}: usage"
+    );
     for (found, member) in [
         (usage.input_tokens, "input_tokens"),
         (usage.cached_input_tokens, "cached_input_tokens"),
@@ -96,8 +117,18 @@ fn where_an_answer_is_cut_does_not_matter() {
 fn an_answer_may_come_byte_by_byte() {
     for fixture in fixtures::all() {
         let whole = fixture.extractions([&fixture.body[..]]);
-        assert_eq!(fixture.extractions(fixture.body.chunks(1)), whole, "{}", fixture.name);
-        assert_eq!(fixture.extractions(fixture.body.chunks(7)), whole, "{}", fixture.name);
+        assert_eq!(
+            fixture.extractions(fixture.body.chunks(1)),
+            whole,
+            "{}",
+            fixture.name
+        );
+        assert_eq!(
+            fixture.extractions(fixture.body.chunks(7)),
+            whole,
+            "{}",
+            fixture.name
+        );
     }
 }
 
@@ -106,7 +137,12 @@ fn an_answer_tells_its_protocol_itself() {
     for fixture in fixtures::all().into_iter().filter(Fixture::is_stream) {
         let reader = StreamReader::new(None, fixture.framing(), ReaderLimits::default());
         let found = fixtures::read(reader, [&fixture.body[..]]);
-        assert_eq!(found, fixture.extractions([&fixture.body[..]]), "{}", fixture.name);
+        assert_eq!(
+            found,
+            fixture.extractions([&fixture.body[..]]),
+            "{}",
+            fixture.name
+        );
     }
 }
 
@@ -116,7 +152,11 @@ fn an_answer_that_is_cut_anywhere_says_nothing_wrong() {
         let whole = fixture.extractions([&fixture.body[..]]);
         for end in (0..fixture.body.len()).step_by(fixture.body.len() / 40 + 1) {
             let found = fixture.extractions([&fixture.body[..end]]);
-            let n_same = found.iter().zip(&whole).take_while(|(left, right)| left == right).count();
+            let n_same = found
+                .iter()
+                .zip(&whole)
+                .take_while(|(left, right)| left == right)
+                .count();
             // Only a last event that was cut may differ, and then it says nothing at all.
             assert_eq!(n_same, found.len(), "{} cut at {end}", fixture.name);
         }
@@ -134,9 +174,15 @@ fn an_event_over_the_limit_is_left_out_and_said_once() {
         fixtures::read(reader, fixture.body.chunks(size))
     };
     let found = read(fixture.body.len());
-    let n_oversized = found.iter().filter(|found| matches!(found, Extraction::Oversized { .. }));
+    let n_oversized = found
+        .iter()
+        .filter(|found| matches!(found, Extraction::Oversized { .. }));
     assert_eq!(n_oversized.count(), 1);
     assert_eq!(Answer::of(&found).texts[0], fixture.expected["text"]);
-    assert_eq!(Answer::of(&found).usage, None, "the last event is too large");
+    assert_eq!(
+        Answer::of(&found).usage,
+        None,
+        "the last event is too large"
+    );
     assert_eq!(read(1), found);
 }

@@ -8,7 +8,9 @@ fn check(event: &TuiStreamEvent, expected_json: &Value) {
     let mut json = serde_json::to_value(event).unwrap();
     assert_eq!(json["type"], event.event_type());
     assert_eq!(
-        serde_json::from_value::<TuiStreamEvent>(json.clone()).as_ref().ok(),
+        serde_json::from_value::<TuiStreamEvent>(json.clone())
+            .as_ref()
+            .ok(),
         Some(event)
     );
     let stamp = json.as_object_mut().unwrap().remove("timestamp");
@@ -42,7 +44,10 @@ fn every_stream_event_has_its_json_and_reads_it_back() {
 fn a_count_that_is_not_known_is_absent() {
     let json = serde_json::to_string(&TuiStreamEventBuilder::completed("r", None, None, None));
     let json = json.unwrap();
-    assert!(!json.contains("tokens") && !json.contains("cost") && !json.contains("null"), "{json}");
+    assert!(
+        !json.contains("tokens") && !json.contains("cost") && !json.contains("null"),
+        "{json}"
+    );
 }
 
 #[test]
@@ -64,10 +69,22 @@ fn the_detail_lies_flat_beside_the_counts() {
 
 #[test]
 fn money_is_written_as_dollars_and_read_back_exactly() {
-    for picos in [0, 1, 999, 57_549_750_000, 149_750_000, 1_000_000_000_000, 999_123_456_789_012] {
+    for picos in [
+        0,
+        1,
+        999,
+        57_549_750_000,
+        149_750_000,
+        1_000_000_000_000,
+        999_123_456_789_012,
+    ] {
         let amount = Usd::from_picos(picos);
         let json = serde_json::to_string(&amount).unwrap();
-        assert_eq!(serde_json::from_str::<Usd>(&json).unwrap(), amount, "{json}");
+        assert_eq!(
+            serde_json::from_str::<Usd>(&json).unwrap(),
+            amount,
+            "{json}"
+        );
     }
     assert_eq!(Usd::from_picos(1_500_000_000_000).to_string(), "$1.50");
     assert_eq!(Usd::from_picos(10).to_string(), "$0.00000000001");
@@ -96,6 +113,9 @@ fn a_summary_has_its_json_and_leaves_out_what_is_not_known() {
     summary.state = StreamState::Failed;
     summary.detail.response_id = Some("x".to_owned());
     let json = serde_json::to_value(&summary).unwrap();
-    assert_eq!(serde_json::from_value::<StreamSummary>(json).unwrap(), summary);
+    assert_eq!(
+        serde_json::from_value::<StreamSummary>(json).unwrap(),
+        summary
+    );
     assert!(!summary.is_active());
 }
