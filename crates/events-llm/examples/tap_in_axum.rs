@@ -1,6 +1,8 @@
 //! A proxy in front of Ollama that shows what its models say: `cargo run -p events-llm --example tap_in_axum`, then
 //! `curl localhost:4100/api/chat -d '{"model":"qwen3","messages":[{"role":"user","content":"Hi"}]}'`.
 
+#![expect(clippy::print_stderr, reason = "an example shows what it sees")]
+
 use std::sync::Arc;
 
 use axum::{Router, body::Body, extract::State, http::Request, response::Response, routing::any};

@@ -201,7 +201,7 @@ impl RequestFacts {
         let by_path = in_path.map(|_| path.contains(":stream"));
         Self {
             model: model.map(|model| {
-                let end = boundary::floor(&model, 256);
+                let end = boundary::floor(model, 256);
                 model.get(..end).unwrap_or_default().to_owned()
             }),
             is_stream: is_stream.or(by_path),

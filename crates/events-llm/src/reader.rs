@@ -221,21 +221,21 @@ impl StreamReader {
         if self.format.is_none() {
             self.format = Provider::of_event(&json).map(Format::new);
         }
-        match &mut self.format {
-            Some(format) => {
-                if format.event(&json, &mut self.found).is_err() {
-                    self.found.push(Extraction::GaveUp(GiveUp::TooManyBlocks {
-                        limit: MAX_BLOCKS,
-                    }));
-                    self.has_given_up = true;
-                }
-            }
+        let outcome = match &mut self.format {
+            Some(format) => format.event(&json, &mut self.found),
             // All providers know this one.
             None if json.get("error").is_truthy() => {
                 let failure = failure_of(json.get("error"));
                 self.found.push(Extraction::Failed(failure));
+                Ok(())
             }
-            None => {}
+            None => Ok(()),
+        };
+        if outcome.is_err() {
+            let limit = MAX_BLOCKS;
+            let give_up = GiveUp::TooManyBlocks { limit };
+            self.found.push(Extraction::GaveUp(give_up));
+            self.has_given_up = true;
         }
         let has_shape = json.get("error").is_truthy() || !json.get("type").is_null();
         if is_named_error && !has_shape && self.found.is_empty() {

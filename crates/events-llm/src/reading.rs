@@ -17,12 +17,12 @@ pub(crate) enum Reading {
     Nothing,
     /// As a stream of events, or as one body.
     Events {
-        decoder: ContentDecoder,
-        reader: StreamReader,
+        decoder: Box<ContentDecoder>,
+        reader: Box<StreamReader>,
     },
     /// As the body of an error, of which so much is kept.
     Error {
-        decoder: ContentDecoder,
+        decoder: Box<ContentDecoder>,
         body: Vec<u8>,
         limit: usize,
         provider: Option<Provider>,
@@ -54,7 +54,8 @@ impl Reading {
         let encoding = head.content_encoding.unwrap_or_default();
         let decoder = Encoding::of_header(encoding)
             .ok_or(GiveUp::UnknownEncoding)
-            .and_then(|encoding| ContentDecoder::new(encoding, limits.max_decoded_bytes));
+            .and_then(|encoding| ContentDecoder::new(encoding, limits.max_decoded_bytes))
+            .map(Box::new);
         match (decoder, framing) {
             (_, None) if !is_error => Self::Nothing,
             (Err(give_up), _) => {
@@ -69,7 +70,11 @@ impl Reading {
             },
             (Ok(decoder), framing) => Self::Events {
                 decoder,
-                reader: StreamReader::new(provider, framing.unwrap_or(Framing::Sse), limits.reader),
+                reader: Box::new(StreamReader::new(
+                    provider,
+                    framing.unwrap_or(Framing::Sse),
+                    limits.reader,
+                )),
             },
         }
     }

@@ -69,7 +69,6 @@ impl Tap {
     /// Begins an exchange, before the provider is asked, so that also a request that gets no answer is seen.
     ///
     /// `started` is sent at once if the request's model is known, else as soon as the answer names one.
-    #[must_use]
     pub fn begin(&self, request: RequestInfo) -> Exchange {
         let (broadcaster, prices) = (Arc::clone(&self.broadcaster), Arc::clone(&self.prices));
         Exchange::begin(request, broadcaster, prices, self.limits)

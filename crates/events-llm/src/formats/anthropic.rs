@@ -60,7 +60,7 @@ impl Anthropic {
                 }
             }
             Some("message_delta") => {
-                self.stop_reason(json.get("delta"), out);
+                stop_reason(json.get("delta"), out);
                 self.take_usage(json.get("usage"), out);
             }
             Some("message_stop") => {
@@ -87,7 +87,7 @@ impl Anthropic {
         self.has_begun = true;
         self.identity
             .note(message.get("id").text(), message.get("model").text(), out);
-        self.stop_reason(message, out);
+        stop_reason(message, out);
         self.take_usage(message.get("usage"), out);
     }
 
@@ -207,19 +207,10 @@ impl Anthropic {
                 close(block, out);
             }
         }
-        self.stop_reason(message, out);
+        stop_reason(message, out);
         self.take_usage(message.get("usage"), out);
         out.push(Extraction::Ended);
         Ok(())
-    }
-
-    fn stop_reason(&self, holder: &Json<'_>, out: &mut Vec<Extraction>) {
-        if let Some(reason) = holder.get("stop_reason").some_text() {
-            out.push(Extraction::Finished {
-                choice: 0,
-                reason: reason.to_owned(),
-            });
-        }
     }
 
     fn take_usage(&mut self, usage: &Json<'_>, out: &mut Vec<Extraction>) {
@@ -233,6 +224,15 @@ impl Anthropic {
         if !std::mem::replace(&mut self.has_failed, true) {
             out.push(Extraction::Failed(failure_of(error)));
         }
+    }
+}
+
+fn stop_reason(holder: &Json<'_>, out: &mut Vec<Extraction>) {
+    if let Some(reason) = holder.get("stop_reason").some_text() {
+        out.push(Extraction::Finished {
+            choice: 0,
+            reason: reason.to_owned(),
+        });
     }
 }
 

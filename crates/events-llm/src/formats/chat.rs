@@ -60,7 +60,7 @@ impl Chat {
                 });
             }
         }
-        self.take_usage(json, choices, out);
+        take_usage(json, choices, out);
         let error = json.get("error");
         if error.is_truthy() && !std::mem::replace(&mut self.has_failed, true) {
             out.push(Extraction::Failed(failure_of(error)));
@@ -216,20 +216,20 @@ impl Chat {
     pub(crate) fn end_calls(&mut self, out: &mut Vec<Extraction>) {
         end(self.open.iter_mut(), out);
     }
+}
 
-    fn take_usage(&self, json: &Json<'_>, choices: &[Json<'_>], out: &mut Vec<Extraction>) {
-        let of_groq = json.get("x_groq").get("usage");
-        let of_choice = choices.first().map(|choice| choice.get("usage"));
-        let candidates = [Some(json.get("usage")), Some(of_groq), of_choice];
-        if let Some(usage) = candidates
-            .into_iter()
-            .flatten()
-            .find(|usage| usage.is_object())
-        {
-            let mut usage = usage_of(usage);
-            usage.service_tier = json.get("service_tier").some_text().map(str::to_owned);
-            out.push(Extraction::Usage(usage));
-        }
+fn take_usage(json: &Json<'_>, choices: &[Json<'_>], out: &mut Vec<Extraction>) {
+    let of_groq = json.get("x_groq").get("usage");
+    let of_choice = choices.first().map(|choice| choice.get("usage"));
+    let candidates = [Some(json.get("usage")), Some(of_groq), of_choice];
+    if let Some(usage) = candidates
+        .into_iter()
+        .flatten()
+        .find(|usage| usage.is_object())
+    {
+        let mut usage = usage_of(usage);
+        usage.service_tier = json.get("service_tier").some_text().map(str::to_owned);
+        out.push(Extraction::Usage(usage));
     }
 }
 

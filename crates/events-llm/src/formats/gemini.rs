@@ -50,12 +50,12 @@ impl Gemini {
             }
             if let Some(reason) = candidate.get("finishReason").some_text() {
                 self.end_call(out);
-                self.finished(choice, reason.to_owned(), out);
+                finished(choice, reason.to_owned(), out);
             }
         }
         let blocked = json.get("promptFeedback").get("blockReason");
         if let Some(reason) = blocked.some_text() {
-            self.finished(0, format!("BLOCKED:{reason}"), out);
+            finished(0, format!("BLOCKED:{reason}"), out);
         }
         let usage = json.get("usageMetadata");
         if usage.is_object() {
@@ -146,12 +146,12 @@ impl Gemini {
             out.push(Extraction::ToolCallEnded { call: open.call });
         }
     }
+}
 
-    fn finished(&self, choice: u32, reason: String, out: &mut Vec<Extraction>) {
-        out.push(Extraction::Finished { choice, reason });
-        if choice == 0 {
-            out.push(Extraction::Ended);
-        }
+fn finished(choice: u32, reason: String, out: &mut Vec<Extraction>) {
+    out.push(Extraction::Finished { choice, reason });
+    if choice == 0 {
+        out.push(Extraction::Ended);
     }
 }
 

@@ -1,9 +1,16 @@
 //! What a user of the crate sees, over recorded answers of all providers.
 
+#[cfg(test)]
 mod ends;
+#[cfg(test)]
 mod fixtures;
+#[cfg(test)]
 mod money;
+#[cfg(test)]
 mod proxy;
+#[cfg(test)]
 mod reading;
+#[cfg(test)]
 mod runs;
+#[cfg(test)]
 mod tapping;
