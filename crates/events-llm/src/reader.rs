@@ -218,11 +218,25 @@ impl StreamReader {
             self.counts.bad_json += 1;
             return;
         };
+        // Gemini's errors may come as an array of one.
+        for element in json.elements() {
+            self.value(element, is_named_error);
+        }
+        if json.is_object() {
+            self.value(&json, is_named_error);
+        }
+        self.hand_over(sink);
+    }
+
+    fn value(&mut self, json: &Json<'_>, is_named_error: bool) {
+        if self.has_given_up {
+            return;
+        }
         if self.format.is_none() {
-            self.format = Provider::of_event(&json).map(Format::new);
+            self.format = Provider::of_event(json).map(Format::new);
         }
         let outcome = match &mut self.format {
-            Some(format) => format.event(&json, &mut self.found),
+            Some(format) => format.event(json, &mut self.found),
             // All providers know this one.
             None if json.get("error").is_truthy() => {
                 let failure = failure_of(json.get("error"));
@@ -239,10 +253,9 @@ impl StreamReader {
         }
         let has_shape = json.get("error").is_truthy() || !json.get("type").is_null();
         if is_named_error && !has_shape && self.found.is_empty() {
-            let failure: StreamFailure = failure_of(&json);
+            let failure: StreamFailure = failure_of(json);
             self.found.push(Extraction::Failed(failure));
         }
-        self.hand_over(sink);
     }
 
     fn hand_over(&mut self, sink: &mut dyn FnMut(Extraction)) {

@@ -19,6 +19,8 @@ pub(crate) enum Reading {
     Events {
         decoder: Box<ContentDecoder>,
         reader: Box<StreamReader>,
+        /// Something was to come, so that nothing at all is a cut.
+        is_stream: bool,
     },
     /// As the body of an error, of which so much is kept.
     Error {
@@ -43,6 +45,8 @@ impl Reading {
                 .starts_with(media)
         });
         let is_error = head.status >= 400;
+        let is_stream =
+            provider.is_some() && matches!(framing, Some(Framing::Sse | Framing::Ndjson));
         let framing = match (provider, framing) {
             _ if is_media => None,
             // Nobody asked for it to be read, and a whole body would have to be held.
@@ -75,6 +79,7 @@ impl Reading {
                     framing.unwrap_or(Framing::Sse),
                     limits.reader,
                 )),
+                is_stream,
             },
         }
     }
@@ -83,7 +88,9 @@ impl Reading {
     pub(crate) fn feed(&mut self, bytes: &[u8], session: &mut Session) {
         let outcome = catch_unwind(AssertUnwindSafe(|| match self {
             Self::Nothing => Ok(()),
-            Self::Events { decoder, reader } => decoder.decode(bytes, &mut |plain| {
+            Self::Events {
+                decoder, reader, ..
+            } => decoder.decode(bytes, &mut |plain| {
                 reader.feed(plain, &mut |extraction| session.take(extraction));
             }),
             Self::Error {
@@ -104,8 +111,15 @@ impl Reading {
         let reading = std::mem::replace(self, Self::Nothing);
         let outcome = catch_unwind(AssertUnwindSafe(|| match reading {
             Self::Nothing => {}
-            Self::Events { mut reader, .. } => {
+            Self::Events {
+                mut reader,
+                is_stream,
+                ..
+            } => {
                 reader.finish(&mut |extraction| session.take(extraction));
+                if is_stream || reader.counts().bad_json > 0 {
+                    session.expect_more();
+                }
             }
             Self::Error { body, provider, .. } => read_error(&body, provider, session),
         }));

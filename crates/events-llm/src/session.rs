@@ -97,6 +97,11 @@ impl Session {
         self.http_status = Some(status);
     }
 
+    /// Says that an answer was to come, so that an end without one is a cut.
+    pub(crate) const fn expect_more(&mut self) {
+        self.is_known = true;
+    }
+
     pub(crate) const fn has_failure(&self) -> bool {
         self.failure.is_some()
     }

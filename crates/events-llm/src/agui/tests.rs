@@ -3,7 +3,7 @@
 use events_models::agui::order::ThreadOrder;
 use proptest::prelude::*;
 
-use super::*;
+use super::{items::MAX_DELTA, *};
 use crate::StreamFailure;
 
 fn run(extractions: &[Extraction], ending: &Ending) -> Vec<AgUiEvent> {

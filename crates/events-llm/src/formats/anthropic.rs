@@ -323,7 +323,10 @@ impl Tokens {
     fn usage(&self) -> Usage {
         let is_known = self.uncached.is_some() || self.output.is_some();
         // Without a total, it is the sum of its parts.
-        let parts = self.cache_creation_5m.unwrap_or(0) + self.cache_creation_1h.unwrap_or(0);
+        let parts = self
+            .cache_creation_5m
+            .unwrap_or(0)
+            .saturating_add(self.cache_creation_1h.unwrap_or(0));
         let cache_write = self.cache_creation.unwrap_or(parts);
         let cache_read = self.cache_read.unwrap_or(0);
         let mut billed = self.billed.clone();

@@ -101,6 +101,26 @@ fn a_body_that_knows_its_length_ends_without_being_asked() {
 }
 
 #[test]
+fn a_stream_without_anything_in_it_is_cut() {
+    let fixture = fixtures::one("anthropic/text_basic.sse");
+    for body in [
+        &b""[..],
+        b": ping\n\n",
+        b"data: {\"type\":\"ping\"}\n\n",
+        b"data: {\"ty",
+    ] {
+        let mut watched = Watched::new();
+        let script = Script::of([body]);
+        drain(&mut watched.begin(&fixture).tap_body(&head(&fixture), script));
+        let events = watched.events();
+        assert_eq!(
+            error_message(&events),
+            "the answer ended before it was complete"
+        );
+    }
+}
+
+#[test]
 fn what_was_counted_before_the_cut_is_kept_and_marked() {
     let fixture = fixtures::one("anthropic/derived_cut_mid_event.sse");
     for next in [Next::Broken, Next::Waiting] {

@@ -1,7 +1,13 @@
 //! What a user of the crate sees, over recorded answers of all providers.
 
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
+mod dialects;
+#[cfg(test)]
 mod ends;
+#[cfg(test)]
+mod failures;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
