@@ -85,7 +85,7 @@ impl Provider {
             Some(Self::Gemini)
         } else if ends("/chat/completions") || ends("/completions") {
             Some(Self::OpenAiChat)
-        } else if ends("/responses") || path.contains("/responses/resp_") {
+        } else if ends("/responses") || is_stored_response(path) {
             Some(Self::OpenAiResponses)
         } else if ends("/api/chat") || ends("/api/generate") {
             Some(Self::Ollama)
@@ -207,6 +207,12 @@ impl RequestFacts {
             is_stream: is_stream.or(by_path),
         }
     }
+}
+
+/// A response that is asked for again, and not what belongs to one.
+fn is_stored_response(path: &str) -> bool {
+    path.rsplit_once("/responses/")
+        .is_some_and(|(_, id)| id.starts_with("resp_") && !id.contains('/'))
 }
 
 /// The model of `…/models/NAME:streamGenerateContent`.

@@ -5,7 +5,7 @@ use std::fmt;
 use super::TooManyBlocks;
 use crate::json::Json;
 
-/// How many bytes of one call's values are held.
+/// How many bytes of one call's values are held, the tree around them included.
 const MAX_BYTES: usize = 1 << 20;
 
 /// How deep a path may go.
@@ -57,11 +57,15 @@ impl PartialArgs {
                 name => piece.get(name).to_string(),
             });
         let n_new = path.len() + text.or(other.as_deref()).map_or(0, str::len);
-        self.n_bytes = self.n_bytes.saturating_add(n_new);
+        let mut n_nodes = 0;
+        let node = self.root.at(&steps, &mut n_nodes);
+        self.n_bytes = self
+            .n_bytes
+            .saturating_add(n_new)
+            .saturating_add(n_nodes * size_of::<Node>());
         if self.n_bytes > MAX_BYTES {
             return Err(TooManyBlocks);
         }
-        let node = self.root.at(&steps);
         match (text, other, node) {
             (Some(more), _, Node::Text(known)) => known.push_str(more),
             (Some(text), _, node) => *node = Node::Text(text.to_owned()),
@@ -73,8 +77,8 @@ impl PartialArgs {
 }
 
 impl Node {
-    /// The node at a path, made where it is missing.
-    fn at(&mut self, steps: &[Step]) -> &mut Self {
+    /// The node at a path, made where it is missing; counts what is made.
+    fn at(&mut self, steps: &[Step], n_made: &mut usize) -> &mut Self {
         let Some((step, rest)) = steps.split_first() else {
             return self;
         };
@@ -89,9 +93,10 @@ impl Node {
                 let at = members.iter().position(|(known, _)| known == name);
                 let at = at.unwrap_or_else(|| {
                     members.push((name.clone(), Self::Empty));
+                    *n_made += 1;
                     members.len() - 1
                 });
-                members[at].1.at(rest)
+                members[at].1.at(rest, n_made)
             }
             Step::Index(index) => {
                 if !matches!(self, Self::Array(_)) {
@@ -101,9 +106,10 @@ impl Node {
                     return self;
                 };
                 if elements.len() <= *index {
+                    *n_made += index + 1 - elements.len();
                     elements.resize_with(index + 1, Self::default);
                 }
-                elements[*index].at(rest)
+                elements[*index].at(rest, n_made)
             }
         }
     }

@@ -30,6 +30,7 @@ fn a_route_tells_the_protocol() {
         ("/v1beta/models/gemini-x:countTokens", None),
         ("/api/chat", Some(Provider::Ollama)),
         ("/api/generate", Some(Provider::Ollama)),
+        ("/v1/responses/resp_1/input_items", None),
         ("/api/tags", None),
         ("/v1/embeddings", None),
     ] {

@@ -265,6 +265,20 @@ fn gemini_says_when_it_blocks_and_streams_arguments_by_path() {
 }
 
 #[test]
+fn arguments_by_path_cannot_grow_without_end() {
+    let deep = "[4096]".repeat(60);
+    let piece = |n: usize| {
+        format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{{"functionCall":{{"name":"f","partialArgs":[{{"jsonPath":"$.m{n}{deep}","stringValue":"x"}}],"willContinue":true}}}}]}}}}]}}"#
+        )
+    };
+    let pieces: Vec<_> = (0..50).map(piece).collect();
+    let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+    let found = extractions(Provider::Gemini, &pieces);
+    assert!(matches!(found.last(), Some(Extraction::GaveUp(_))));
+}
+
+#[test]
 fn an_answer_with_too_many_calls_is_given_up_once() {
     let event =
         r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{}}}]}}]}"#;

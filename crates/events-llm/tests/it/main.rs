@@ -19,4 +19,6 @@ mod reading;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
+mod sockets;
+#[cfg(test)]
 mod tapping;
