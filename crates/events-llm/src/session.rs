@@ -212,7 +212,8 @@ impl Session {
         self.start();
         let (failure, is_cut) = self.outcome(cause);
         let cost = self.cost();
-        let is_partial = is_cut || self.notice.is_some() || failure.is_some();
+        let has_counts = failure.is_some() && self.usage.is_some();
+        let is_partial = is_cut || self.notice.is_some() || has_counts;
         let ending = Ending {
             failure,
             finish_reason: self.finish_reason.take(),
