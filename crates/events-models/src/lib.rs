@@ -1,5 +1,5 @@
-//! The events that go over the wire: AG-UI 1.0, A2A 1.0 and 0.3, system, context, analytics and command-line
-//! events, how they are read strictly and written legally, and in which order the protocols allow them.
+//! The events that go over the wire: AG-UI 1.0, A2A 1.0 and 0.3, system, context, analytics, command-line and
+//! LLM stream events, how they are read strictly and written legally, and in which order the protocols allow them.
 //!
 //! ```
 //! use events_models::{
@@ -68,6 +68,7 @@ mod analytics;
 mod cli;
 mod context;
 mod invalid;
+mod llm;
 mod system;
 mod wire;
 
@@ -80,4 +81,7 @@ pub use analytics::{AnalyticsEvent, AnalyticsEventBuilder, AnalyticsEventType};
 pub use cli::{CliOutputEvent, CliOutputEventBuilder};
 pub use context::{ContextEvent, ContextEventBuilder};
 pub use invalid::{InvalidEvent, InvalidKind};
+pub use llm::{
+    StreamDetail, StreamState, StreamSummary, TuiStreamEvent, TuiStreamEventBuilder, Usd,
+};
 pub use system::{ContextSummary, SystemEvent, SystemEventBuilder, SystemEventType};
