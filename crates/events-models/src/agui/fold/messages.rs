@@ -4,11 +4,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use events_core::MessageId;
 
-use super::{
-    document::Document,
-    weight::{json_bytes, text_bytes},
+use super::document::Document;
+use crate::{
+    agui::{Message, OpenObject, ToolResultContent},
+    wire::{json_bytes, text_bytes},
 };
-use crate::agui::{Message, OpenObject, ToolResultContent};
 
 /// A message, and the content of one that patches change.
 #[derive(Clone, Debug)]
