@@ -9,7 +9,7 @@ use crate::lane::LaneState;
 pub(crate) struct Folds {
     bytes: AtomicUsize,
     limit: usize,
-    /// Threads that were forgotten, or whose fold was given up, to stay within the bound.
+    /// Threads and tasks that were forgotten, or whose fold was given up, to stay within the bound.
     shed: AtomicU64,
     /// The shard that gives next.
     pub(crate) hand: AtomicUsize,
@@ -27,7 +27,7 @@ impl Folds {
 
     /// Adds what a user's folds have grown or shrunk by since the last time.
     pub(crate) fn account(&self, state: &mut LaneState) {
-        let bytes = state.threads.fold_bytes();
+        let bytes = state.fold_bytes();
         let before = std::mem::replace(&mut state.folds_accounted, bytes);
         if bytes > before {
             self.bytes.fetch_add(bytes - before, Ordering::Relaxed);

@@ -42,6 +42,30 @@ pub(crate) struct Undo {
 }
 
 impl LaneState {
+    /// Tells what the folds of threads and tasks take together, in bytes.
+    pub(crate) const fn fold_bytes(&self) -> usize {
+        self.threads.fold_bytes() + self.tasks.fold_bytes()
+    }
+
+    /// Calls up when the threads without an active run, and the tasks that have ended, were last written to.
+    pub(crate) fn idle_since(&self) -> impl Iterator<Item = i64> {
+        self.threads.idle_since().chain(self.tasks.idle_since())
+    }
+
+    /// Forgets those of them that nobody has written to since `before_ms`, and counts them.
+    pub(crate) fn forget_idle(&mut self, before_ms: i64) -> usize {
+        self.threads.forget_idle(before_ms) + self.tasks.forget_idle(before_ms)
+    }
+
+    /// Gives up the largest fold of a thread or a task, of whichever there is more. Tells whether there was one.
+    pub(crate) fn give_up_largest(&mut self) -> bool {
+        if self.threads.fold_bytes() >= self.tasks.fold_bytes() {
+            self.threads.give_up_largest() || self.tasks.give_up_largest()
+        } else {
+            self.tasks.give_up_largest() || self.threads.give_up_largest()
+        }
+    }
+
     /// Puts back what has been saved.
     pub(crate) fn restore(&mut self, undo: Undo) {
         self.tasks.restore(undo.tasks);

@@ -119,7 +119,7 @@ impl Lanes {
             let before_ms = now_ms.saturating_sub(self.idle_ms);
             for (_, lane) in &*shard {
                 let mut state = lane.lock();
-                state.threads.forget_idle(before_ms);
+                state.forget_idle(before_ms);
                 self.folds.account(&mut state);
             }
             let n_removed = remove_idle(&mut shard, before_ms, &self.folds);
@@ -142,8 +142,8 @@ impl Lanes {
 
     /// Makes room among the folds when they take more than they may.
     ///
-    /// Shard after shard gives the older half of its threads without a run; if none has any, shard after shard
-    /// gives up its largest fold, whose thread goes on without a prelude.
+    /// Shard after shard gives the older half of its threads without a run and of its ended tasks; if none has any,
+    /// shard after shard gives up its largest fold, whose thread or task goes on without a prelude.
     pub(crate) fn shed(&self) {
         for gives_up in [false, true] {
             for _ in 0..SHARDS {
@@ -187,6 +187,7 @@ fn remove_idle(shard: &mut Users, before_ms: i64, folds: &Folds) -> usize {
         state.removed = state.threads.active_runs() == 0 && state.touched_ms < before_ms;
         if state.removed {
             state.threads.forget_idle(i64::MAX);
+            state.tasks.clear();
             folds.account(&mut state);
         }
         !state.removed
@@ -197,7 +198,7 @@ fn remove_idle(shard: &mut Users, before_ms: i64, folds: &Folds) -> usize {
 fn forget_older_half(shard: &Users, folds: &Folds) -> usize {
     let mut ages: Vec<i64> = Vec::new();
     for (_, lane) in shard {
-        ages.extend(lane.lock().threads.idle_since());
+        ages.extend(lane.lock().idle_since());
     }
     let middle = ages.len() / 2;
     if ages.is_empty() {
@@ -207,7 +208,7 @@ fn forget_older_half(shard: &Users, folds: &Folds) -> usize {
     let before_ms = median_ms.saturating_add(1);
     let forget = |(_, lane): &(UserId, Arc<Lane>)| {
         let mut state = lane.lock();
-        let n_forgotten = state.threads.forget_idle(before_ms);
+        let n_forgotten = state.forget_idle(before_ms);
         folds.account(&mut state);
         n_forgotten
     };
@@ -217,10 +218,10 @@ fn forget_older_half(shard: &Users, folds: &Folds) -> usize {
 fn give_up_largest(shard: &Users, folds: &Folds) -> usize {
     let largest = shard
         .iter()
-        .max_by_key(|(_, lane)| lane.lock().threads.fold_bytes());
+        .max_by_key(|(_, lane)| lane.lock().fold_bytes());
     largest.map_or(0, |(_, lane)| {
         let mut state = lane.lock();
-        let has_given = state.threads.give_up_largest();
+        let has_given = state.give_up_largest();
         folds.account(&mut state);
         usize::from(has_given)
     })

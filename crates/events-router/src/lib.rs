@@ -53,6 +53,8 @@ mod run;
 mod singletons;
 mod snapshot;
 mod subscribe;
+mod task_list;
+mod task_subscription;
 mod tasks;
 mod thread_subscription;
 mod threads;
@@ -71,4 +73,6 @@ pub use singletons::{
 };
 pub use snapshot::{ThreadOverview, ThreadSnapshot, ThreadState};
 pub use subscribe::Subscribe;
+pub use task_list::{TaskPage, TaskQuery, TaskSnapshot};
+pub use task_subscription::{TaskEnd, TaskError, TaskNext, TaskSubscription};
 pub use thread_subscription::{ThreadNext, ThreadSubscription};

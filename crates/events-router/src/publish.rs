@@ -42,6 +42,7 @@ struct Batch {
     seen: SmallVec<[Seen; 1]>,
     /// What the folds learn once the batch is in the log, as far as they have not been told.
     told: Vec<(Arc<str>, AgUiEvent)>,
+    told_tasks: Vec<(Arc<str>, A2AEvent)>,
     undo: Undo,
     /// A single event needs no copy of its thread's state unless chunks are about: see `admit`.
     is_single: bool,
@@ -209,6 +210,7 @@ impl Batch {
             plans: SmallVec::new(),
             seen: SmallVec::new(),
             told: Vec::new(),
+            told_tasks: Vec::new(),
             undo: Undo::default(),
             thread_bounds: inner.thread_bounds,
             is_single,
@@ -250,7 +252,7 @@ impl Batch {
                 }
             }
             _ if known.is_some() => {}
-            BusEvent::A2A(event) => self.admit_a2a(state, &event, item.msg_id.as_ref())?,
+            BusEvent::A2A(event) => self.admit_a2a(state, event, item.msg_id.as_ref())?,
             BusEvent::System(event) => {
                 let json = self.encode(|out| event.write_json(out))?;
                 self.push(SYSTEM, None, json, item.msg_id.as_ref())?;
@@ -305,7 +307,7 @@ impl Batch {
     fn admit_a2a(
         &mut self,
         state: &mut LaneState,
-        event: &A2AEvent,
+        event: A2AEvent,
         msg_id: Option<&MsgId>,
     ) -> Result<(), Refused> {
         let json = self.encode(|out| event.write_json(out))?;
@@ -319,8 +321,15 @@ impl Batch {
         if !self.is_single {
             state.tasks.save(&task, &mut self.undo.tasks);
         }
-        state.tasks.admit(&task, event, self.now_ms)?;
-        self.push(A2A, Some(&task), json, msg_id)
+        let fold_bytes = self.thread_bounds.fold_bytes;
+        state.tasks.admit(&task, &event, fold_bytes, self.now_ms)?;
+        self.push(A2A, Some(&task), json, msg_id)?;
+        if self.is_single {
+            state.tasks.tell(&task, event);
+        } else {
+            self.told_tasks.push((task, event));
+        }
+        Ok(())
     }
 
     fn push(
@@ -394,6 +403,9 @@ impl Batch {
         }
         for (thread, event) in self.told {
             state.threads.tell(&thread, event);
+        }
+        for (task, event) in self.told_tasks {
+            state.tasks.tell(&task, event);
         }
         for seen in self.seen {
             match seen {

@@ -2,6 +2,7 @@
 
 mod rejoin;
 mod retries;
+mod tasks;
 mod threads;
 mod timeouts;
 
