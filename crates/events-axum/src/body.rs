@@ -12,7 +12,7 @@ use bytes::Bytes;
 use events_broadcast::{Batch, Missed};
 use events_sse::{
     ClosingReason, Gap, encode_frame_shared, encode_heartbeat_comment, encode_heartbeat_event,
-    encode_id_only,
+    encode_id_only, encode_member,
 };
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -49,6 +49,8 @@ pub(crate) struct Manner {
     pub(crate) has_ids: bool,
     /// An end before its time is a broken transfer: official clients take a clean end for a success.
     pub(crate) is_cut_short: bool,
+    /// Stands before each event, which a brace ends then.
+    pub(crate) before: Option<Bytes>,
     pub(crate) drain: Option<Drain>,
     pub(crate) ends: StreamEnds,
 }
@@ -144,17 +146,27 @@ impl EventBody {
         match step {
             Step::Events => {
                 let small = |frame: &events_core::Frame| frame.data.len().min(MAX_RESERVE) + 160;
-                let bytes = self.batch.events.iter().map(|(_, frame)| small(frame));
+                let around = self.manner.before.as_ref().map_or(0, Bytes::len);
+                let bytes = self
+                    .batch
+                    .events
+                    .iter()
+                    .map(|(_, frame)| small(frame) + around);
                 let mut out = Vec::with_capacity(bytes.sum());
                 for (id, frame) in self.batch.events.drain(..) {
-                    encode_frame_shared(id, &frame, &mut out, &mut self.pieces);
+                    match &self.manner.before {
+                        None => encode_frame_shared(id, &frame, &mut out, &mut self.pieces),
+                        Some(before) => {
+                            encode_member(id, before, &frame.data, &mut out, &mut self.pieces);
+                        }
+                    }
                 }
                 out
             }
             Step::Missed(missed) => self.gap(missed),
             Step::Closed(reason) => self.close(reason, reason_name(reason)),
-            Step::Ended => {
-                self.end = Some("run_ended");
+            Step::Ended(name) => {
+                self.end = Some(name);
                 Vec::new()
             }
         }

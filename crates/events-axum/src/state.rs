@@ -5,7 +5,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use events_router::EventRouter;
 use events_sse::HEARTBEAT_INTERVAL;
 
-use crate::{ContextProvider, RouterContexts, drain::Drain, metrics::Metrics};
+use crate::{A2AConfig, ContextProvider, RouterContexts, drain::Drain, metrics::Metrics};
 
 /// Settings of the streams and of publishing.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct StreamConfig {
     pub ndjson_bytes: usize,
     /// How long a context provider may take.
     pub contexts_timeout: Duration,
+    /// The endpoints for official A2A clients.
+    pub a2a: A2AConfig,
 }
 
 impl Default for StreamConfig {
@@ -27,6 +29,7 @@ impl Default for StreamConfig {
             heartbeat: HEARTBEAT_INTERVAL,
             ndjson_bytes: 4 << 20,
             contexts_timeout: Duration::from_secs(5),
+            a2a: A2AConfig::default(),
         }
     }
 }

@@ -40,7 +40,7 @@ async fn agui(
     query: StreamQuery,
 ) -> Response {
     let Some(thread) = &query.thread else {
-        return state.open(&context, state.router().agui(), &query, None, |_, _| None);
+        return state.open(&context, state.router().agui(), &query, |_, _| None);
     };
     if state.is_draining() {
         return come_back_later();
@@ -62,8 +62,22 @@ async fn a2a(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
-    let scope = query.task.clone();
-    state.open(&context, state.router().a2a(), &query, scope, |_, _| None)
+    let Some(task) = &query.task else {
+        return state.open(&context, state.router().a2a(), &query, |_, _| None);
+    };
+    if state.is_draining() {
+        return come_back_later();
+    }
+    let wish = state.router().subscribe(context.user_id());
+    let wish = wish.from_cursor(query.cursor.as_deref());
+    match wish.task(&**task) {
+        Ok(subscription) => {
+            let manner = state.manner("a2a", &query, true);
+            stream(Source::task(subscription), manner, None, "a2a")
+        }
+        Err(ConnectError::Closed) => come_back_later(),
+        Err(error) => Problem::from(error).into_response(),
+    }
 }
 
 async fn analytics(
@@ -71,13 +85,7 @@ async fn analytics(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
-    state.open(
-        &context,
-        state.router().analytics(),
-        &query,
-        None,
-        |_, _| None,
-    )
+    state.open(&context, state.router().analytics(), &query, |_, _| None)
 }
 
 async fn contexts(
@@ -90,7 +98,6 @@ async fn contexts(
         &context,
         state.router().contexts(),
         &query,
-        None,
         |state, subscription| {
             (is_fresh || subscription.missed().is_some())
                 .then(|| state.context_prelude(subscription))
@@ -105,13 +112,12 @@ impl StreamState {
         context: &RequestContext,
         broadcaster: &GenericBroadcaster<E>,
         query: &StreamQuery,
-        scope: Option<Arc<str>>,
         prelude: impl FnOnce(&Self, &Subscription) -> Option<Prelude>,
     ) -> Response {
         if self.is_draining() {
             return come_back_later();
         }
-        let subscription = match broadcaster.connect(context.user_id(), query.attach(scope)) {
+        let subscription = match broadcaster.connect(context.user_id(), query.attach()) {
             Ok(subscription) => subscription,
             Err(ConnectError::Closed) => return come_back_later(),
             Err(error) => return Problem::from(error).into_response(),
@@ -129,6 +135,7 @@ impl StreamState {
             has_control: query.has_control,
             has_ids,
             is_cut_short: false,
+            before: None,
             drain: Some(self.inner.drain.clone()),
             ends: self.inner.metrics.ends_of(name),
         }

@@ -1,5 +1,6 @@
 //! Heads, frames, resume, caps and refusals, through the router and without a socket.
 
+mod a2a;
 mod operations;
 mod publishing;
 mod streams;

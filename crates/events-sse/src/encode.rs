@@ -70,6 +70,38 @@ pub fn encode_frame_shared(
     out.extend_from_slice(b"\n\n");
 }
 
+/// Appends one event whose payload is the last member of an object: `before` is the object up to that member's value,
+/// and a brace ends it. A large payload is not copied, as in [`encode_frame_shared`].
+///
+/// So a reader of JSON-RPC gets its own id around JSON that all readers share. CR and LF in `before` are not treated.
+///
+/// ```
+/// let (mut out, mut pieces) = (Vec::new(), Default::default());
+/// let before = br#"{"jsonrpc":"2.0","id":7,"result":"#;
+/// events_sse::encode_member(None, before, &br#"{"task":{}}"#[..].into(), &mut out, &mut pieces);
+/// assert_eq!(out, b"data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"task\":{}}}\n\n");
+/// ```
+pub fn encode_member(
+    id: Option<EventId>,
+    before: &[u8],
+    payload: &Bytes,
+    out: &mut Vec<u8>,
+    pieces: &mut VecDeque<Bytes>,
+) {
+    if let Some(id) = id {
+        write_id(id, out);
+    }
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(before);
+    if payload.len() >= SHARED_BYTES && memchr2(b'\r', b'\n', payload).is_none() {
+        pieces.push_back(std::mem::take(out).into());
+        pieces.push_back(payload.clone());
+    } else {
+        write_broken(payload, out, b"\ndata: ");
+    }
+    out.extend_from_slice(b"}\n\n");
+}
+
 /// Appends all that comes before a payload and its envelope.
 fn write_frame_head(id: Option<EventId>, frame: &Frame, out: &mut Vec<u8>) {
     if let Some(id) = id {
