@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod a2a;
+mod a2a_rejoin;
 #[cfg(test)]
 mod binary;
 #[cfg(test)]

@@ -300,5 +300,7 @@ fn user_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
         .split('&')
         .find_map(|field| field.strip_prefix("user="));
     let named = named.or_else(|| headers.get("x-events-user")?.to_str().ok());
+    let in_path = || uri.path().strip_prefix("/a2a/users/")?.split('/').next();
+    let named = named.or_else(in_path);
     named.or_else(|| uri.path().starts_with("/publish/").then_some("publisher"))
 }

@@ -23,6 +23,7 @@
 //! 2. What a test starts (tasks, processes, folders) ends when its handle is dropped.
 //! 3. A test that lacks something it needs says so, and fails when everything is required.
 
+pub mod a2a_client;
 pub mod agui_check;
 pub mod browser;
 pub mod client_log;

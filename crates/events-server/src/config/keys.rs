@@ -45,7 +45,7 @@ const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3_600;
 
 /// All settings, in the order of the help.
-pub static KEYS: [Key; 11] = [
+pub static KEYS: [Key; 15] = [
     Key {
         name: "listen",
         field: Field::Address(|settings| &mut settings.listen),
@@ -83,6 +83,26 @@ pub static KEYS: [Key; 11] = [
         name: "drain.window",
         field: Field::Time(|settings| &mut settings.drain_window, 0..=HOUR),
         doc: "the time over which streams end before the process does",
+    },
+    Key {
+        name: "a2a.public_url",
+        field: Field::Url(|settings| &mut settings.card.public_url),
+        doc: "the address of this hub on its agent card; without it, the one it is asked at",
+    },
+    Key {
+        name: "a2a.name",
+        field: Field::Text(|settings| &mut settings.card.name),
+        doc: "the name on the agent card",
+    },
+    Key {
+        name: "a2a.description",
+        field: Field::Text(|settings| &mut settings.card.description),
+        doc: "what the agent card says the agent does",
+    },
+    Key {
+        name: "a2a.version",
+        field: Field::Text(|settings| &mut settings.card.version),
+        doc: "the version of the agent on its card",
     },
     Key {
         name: "history.events",

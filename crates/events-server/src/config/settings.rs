@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use events_axum::StreamConfig;
+use events_axum::{A2AConfig, CardConfig, StreamConfig};
 use events_broadcast::Limits;
 use events_router::RouterConfig;
 
@@ -23,6 +23,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The time over which streams end before the process does.
     pub drain_window: Duration,
+    /// What official A2A clients are told of this hub.
+    pub card: CardConfig,
 }
 
 impl Default for Settings {
@@ -32,6 +34,7 @@ impl Default for Settings {
             log: LogSpec::default(),
             limits: Limits::default(),
             drain_window: StreamConfig::default().drain_window,
+            card: CardConfig::default(),
         }
     }
 }
@@ -100,6 +103,10 @@ impl Settings {
     pub fn stream_config(&self) -> StreamConfig {
         StreamConfig {
             drain_window: self.drain_window,
+            a2a: A2AConfig {
+                card: self.card.clone(),
+                ..A2AConfig::default()
+            },
             ..StreamConfig::default()
         }
     }
