@@ -39,6 +39,13 @@ def fold(task, event, kind):
     return task
 
 
+def plain(value):
+    """The value without empty metadata, which the library makes where there was none."""
+    if isinstance(value, dict):
+        return {name: plain(member) for name, member in value.items() if (name, member) != ('metadata', {})}
+    return [plain(element) for element in value] if isinstance(value, list) else value
+
+
 def say(**line):
     print(json.dumps(line), flush=True)
 
@@ -64,9 +71,10 @@ async def follow(number, job, http):
             if len(kinds) == 1:
                 say(job=number, at='first')
         held = await client.get_task(pb.GetTaskRequest(id=job['task']))
-        same = held == task
+        held, folded = plain(MessageToDict(held)), plain(MessageToDict(task))
+        same = held == folded
         if not same:
-            detail = {'folded': MessageToDict(task), 'held': MessageToDict(held)}
+            detail = {'folded': folded, 'held': held}
     except Exception as err:
         error, detail = type(err).__name__, str(err)
     state = pb.TaskState.Name(task.status.state) if task else None

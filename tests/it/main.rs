@@ -38,4 +38,6 @@ mod shutdown;
 #[cfg(test)]
 mod slow_reader;
 #[cfg(test)]
+mod tck;
+#[cfg(test)]
 mod tidy;

@@ -39,8 +39,8 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Starts a hub on a free port of 127.0.0.1. The user is `?user=NAME`, or the header `X-Events-User`, and an
-    /// operator; to publish no name is needed.
+    /// Starts a hub on a free port of 127.0.0.1. The user is `?user=NAME`, the header `X-Events-User`, or in
+    /// the path as on an agent card, and an operator; to publish no name is needed.
     ///
     /// # Errors
     ///

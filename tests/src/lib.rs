@@ -36,3 +36,4 @@ pub mod report_server;
 pub mod sample;
 pub mod server_process;
 pub mod skip;
+pub mod tck_agent;
