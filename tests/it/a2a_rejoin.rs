@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 const WAYS: [(&str, &str); 3] = [("JSONRPC", "1.0"), ("HTTP+JSON", "1.0"), ("JSONRPC", "0.3")];
 
 /// Cuts of one stream that are tried in each way; longer streams are cut here and there.
-const MAX_CUTS: usize = 8;
+const MAX_CUTS: usize = 6;
 
 /// The whole streams of 1.0 that end with a task: their names and events.
 fn streams() -> Vec<(String, Vec<A2AEvent>)> {

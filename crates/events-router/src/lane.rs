@@ -57,13 +57,12 @@ impl LaneState {
         self.threads.forget_idle(before_ms) + self.tasks.forget_idle(before_ms)
     }
 
-    /// Gives up the largest fold of a thread or a task, of whichever there is more. Tells whether there was one.
+    /// Gives up the largest fold of the kind that takes more, else of the other. Tells whether there was one.
     pub(crate) fn give_up_largest(&mut self) -> bool {
-        if self.threads.fold_bytes() >= self.tasks.fold_bytes() {
-            self.threads.give_up_largest() || self.tasks.give_up_largest()
-        } else {
-            self.tasks.give_up_largest() || self.threads.give_up_largest()
-        }
+        let are_tasks_more = self.tasks.fold_bytes() > self.threads.fold_bytes();
+        (are_tasks_more && self.tasks.give_up_largest())
+            || self.threads.give_up_largest()
+            || self.tasks.give_up_largest()
     }
 
     /// Puts back what has been saved.

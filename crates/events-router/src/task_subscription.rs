@@ -158,7 +158,7 @@ impl TaskSubscription {
         let inner = router
             .a2a()
             .connect(&user, attach.scoped(Arc::clone(&task)))?;
-        let mut subscription = Self::new(router.clone(), inner, &task, Some(end));
+        let mut subscription = Self::new(router, inner, &task, Some(end));
         subscription.tell(telling, None);
         drop(state);
         Ok(subscription)

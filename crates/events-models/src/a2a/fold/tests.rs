@@ -62,7 +62,7 @@ fn status(state: &str, message: Option<&str>) -> Value {
     json!({ "statusUpdate": { "taskId": "t", "contextId": "c", "status": status } })
 }
 
-fn artifact(append: bool, artifact: Value) -> Value {
+fn artifact(append: bool, artifact: &Value) -> Value {
     json!({ "artifactUpdate": {
         "taskId": "t", "contextId": "c", "append": append, "artifact": artifact,
     } })
@@ -120,23 +120,23 @@ fn artifacts_are_created_replaced_and_continued() {
         status("WORKING", None),
         artifact(
             false,
-            json!({ "artifactId": "a", "name": "old", "parts": [{ "text": "1" }], "metadata": { "x": 1, "y": 1 }, "own": 1 }),
+            &json!({ "artifactId": "a", "name": "old", "parts": [{ "text": "1" }], "metadata": { "x": 1, "y": 1 }, "own": 1 }),
         ),
         artifact(
             false,
-            json!({ "artifactId": "b", "parts": [{ "text": "b" }] }),
+            &json!({ "artifactId": "b", "parts": [{ "text": "b" }] }),
         ),
         artifact(
             true,
-            json!({ "artifactId": "a", "name": "new", "parts": [{ "data": 9_007_199_254_740_993_u64 }], "metadata": { "y": 2 }, "more": [2] }),
+            &json!({ "artifactId": "a", "name": "new", "parts": [{ "data": 9_007_199_254_740_993_u64 }], "metadata": { "y": 2 }, "more": [2] }),
         ),
         artifact(
             false,
-            json!({ "artifactId": "b", "parts": [{ "text": "B" }] }),
+            &json!({ "artifactId": "b", "parts": [{ "text": "B" }] }),
         ),
         artifact(
             true,
-            json!({ "artifactId": "unseen", "parts": [{ "text": "end" }] }),
+            &json!({ "artifactId": "unseen", "parts": [{ "text": "end" }] }),
         ),
     ]);
     assert_eq!(
@@ -172,7 +172,7 @@ fn metadata_of_updates_is_added_and_a_task_states_everything_anew() {
     first["statusUpdate"]["metadata"] = json!({ "a": 1, "b": 1 });
     let mut second = artifact(
         false,
-        json!({ "artifactId": "a", "parts": [{ "text": "1" }] }),
+        &json!({ "artifactId": "a", "parts": [{ "text": "1" }] }),
     );
     second["artifactUpdate"]["metadata"] = json!({ "b": 2 });
     let events = [first, second];
@@ -197,7 +197,7 @@ fn a_task_that_is_too_large_keeps_its_state_until_it_is_told_anew() {
     take(&mut content, &status("WORKING", None));
     let piece = artifact(
         true,
-        json!({ "artifactId": "a", "parts": [{ "text": "x".repeat(300) }] }),
+        &json!({ "artifactId": "a", "parts": [{ "text": "x".repeat(300) }] }),
     );
     for _ in 0..6 {
         take(&mut content, &piece);

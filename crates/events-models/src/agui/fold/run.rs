@@ -134,16 +134,12 @@ impl Runs {
     fn recount(&mut self) {
         let ended = self.ended.iter().map(|end| json_bytes(&end.event));
         let subagents = self.subagents.iter().map(|subagent| {
-            json_bytes(&subagent.start) + subagent.end.as_ref().map_or(0, |end| json_bytes(end))
+            json_bytes(&subagent.start) + subagent.end.as_ref().map_or(0, json_bytes)
         });
-        self.bytes = self.start.as_ref().map_or(0, |start| json_bytes(start))
+        self.bytes = self.start.as_ref().map_or(0, json_bytes)
             + ended.sum::<usize>()
             + subagents.sum::<usize>()
-            + self
-                .open_calls
-                .values()
-                .map(|call| json_bytes(call))
-                .sum::<usize>();
+            + self.open_calls.values().map(json_bytes).sum::<usize>();
     }
 }
 
