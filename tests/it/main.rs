@@ -4,6 +4,8 @@
 mod a2a;
 mod a2a_rejoin;
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod binary;
 #[cfg(test)]
 mod caps;
@@ -24,6 +26,10 @@ mod harness;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod official;
@@ -31,6 +37,10 @@ mod official;
 mod publishing;
 #[cfg(test)]
 mod race;
+#[cfg(test)]
+mod rejoin;
+#[cfg(test)]
+mod rejoin_fold;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
@@ -41,3 +51,5 @@ mod slow_reader;
 mod tck;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod your_handlers;

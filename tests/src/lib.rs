@@ -25,6 +25,7 @@
 
 pub mod a2a_client;
 pub mod agui_check;
+pub mod agui_runs;
 pub mod browser;
 pub mod client_log;
 pub mod deadline;
@@ -37,3 +38,4 @@ pub mod sample;
 pub mod server_process;
 pub mod skip;
 pub mod tck_agent;
+pub mod tls_front;

@@ -22,8 +22,9 @@ use tokio::time::Instant;
 use crate::{
     Problem, RequestContext, StreamState,
     body::Manner,
-    publish::collect,
+    metrics::Bound,
     query::{HeartbeatForm, read_time},
+    receive::receive,
     source::Source,
     streams::stream,
 };
@@ -54,17 +55,21 @@ async fn connect(
     query: Result<Query<ConnectQuery>, axum::extract::rejection::QueryRejection>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let body = collect(body, state.inner.config.ndjson_bytes).await?;
+    let most = (state.inner.config.ndjson_bytes, Bound::BodyBytes);
+    let body = receive(&state, body, most).await?;
     let Query(query) =
         query.map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
     let wait = query
         .wait
         .as_deref()
         .map_or(Ok(Duration::ZERO), |text| read_time("wait", text, MAX_WAIT))?;
-    let input = RunAgentInput::from_json(&body).map_err(|invalid| Problem::of_invalid(&invalid))?;
+    let input =
+        RunAgentInput::from_json(&body.bytes).map_err(|invalid| Problem::of_invalid(&invalid))?;
     if state.is_draining() {
         return Err(Problem::draining());
     }
+    state.check_user(context.user_id())?;
+    let place = state.take_place()?;
     let generation = Generation::of(&input);
     let thread = input.thread_id.clone();
     let wish = state.router().subscribe(context.user_id());
@@ -82,6 +87,7 @@ async fn connect(
         before: None,
         drain: Some(state.inner.drain.clone()),
         ends: state.inner.metrics.ends_of("agui_connect"),
+        _place: Some(place),
     };
     let source = Source::thread(subscription, Some(Instant::now() + wait));
     Ok(stream(source, manner, None, "agui_connect"))

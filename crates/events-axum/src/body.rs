@@ -1,7 +1,6 @@
 //! The body of a stream: a subscription, written out as Server-Sent Events.
 
 use std::{
-    collections::VecDeque,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -11,11 +10,14 @@ use std::{
 use bytes::Bytes;
 use events_broadcast::{Batch, Missed};
 use events_sse::{
-    ClosingReason, Gap, encode_frame_shared, encode_heartbeat_comment, encode_heartbeat_event,
-    encode_id_only, encode_member,
+    ClosingReason, Gap, encode_around, encode_around_member, encode_frame,
+    encode_heartbeat_comment, encode_heartbeat_event, encode_id_only, encode_member,
 };
 use http_body::{Body, Frame};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, Sleep, sleep_until},
+};
 use tracing::Span;
 
 use crate::{
@@ -28,9 +30,6 @@ use crate::{
 
 /// A snapshot that is still being made.
 pub(crate) type Prelude = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
-
-/// What is reserved for one payload at most, in bytes; larger ones are shared and not copied.
-const MAX_RESERVE: usize = 16 << 10;
 
 /// The longest unknown cursor that is repeated to the client, in bytes.
 const MAX_ECHO: usize = 64;
@@ -53,6 +52,8 @@ pub(crate) struct Manner {
     pub(crate) before: Option<Bytes>,
     pub(crate) drain: Option<Drain>,
     pub(crate) ends: StreamEnds,
+    /// The place among all streams, given back with the body.
+    pub(crate) _place: Option<OwnedSemaphorePermit>,
 }
 
 /// A response body that reads a user's log.
@@ -61,10 +62,11 @@ pub(crate) struct Manner {
 pub(crate) struct EventBody {
     source: Source,
     manner: Manner,
-    /// What has been written and not been handed on.
-    pieces: VecDeque<Bytes>,
+    first: Option<Vec<u8>>,
     prelude: Option<Prelude>,
     batch: Batch,
+    /// What is left of a large event: its payload and what comes after it, last first.
+    rest: Vec<Bytes>,
     silent_since: Instant,
     heartbeat: Pin<Box<Sleep>>,
     /// When this stream ends, once a drain has begun.
@@ -84,16 +86,15 @@ impl EventBody {
     ) -> Self {
         let now = Instant::now();
         // With a gap or a prelude ahead, the cursor comes with those: a cut before must not skip them.
-        let primed = source
-            .primed()
-            .filter(|_| manner.has_ids && prelude.is_none());
-        let first = first_bytes(primed);
+        let is_primed = manner.has_ids && prelude.is_none();
+        let first = first_bytes(source.primed().filter(|_| is_primed));
         span.in_scope(|| tracing::debug!(user = %source.user(), "stream opened"));
         Self {
             source,
-            pieces: VecDeque::from([first.into()]),
+            first: Some(first),
             prelude,
             batch: Batch::default(),
+            rest: Vec::new(),
             silent_since: now,
             heartbeat: Box::pin(sleep_until(now + manner.heartbeat)),
             drained: None,
@@ -105,30 +106,32 @@ impl EventBody {
     }
 
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
-        loop {
-            if let Some(piece) = self.pieces.pop_front() {
-                return Poll::Ready(Some(Ok(piece)));
-            }
-            if let Some(end) = self.end {
-                let is_cut = std::mem::take(&mut self.is_cut);
-                return Poll::Ready(is_cut.then_some(Err(Cut(end))));
-            }
-            let out = ready!(self.poll_more(context));
-            if !out.is_empty() {
-                self.pieces.push_back(out.into());
-            }
+        if let Some(rest) = self.rest.pop() {
+            return Poll::Ready(Some(Ok(rest)));
         }
+        let block = ready!(self.poll_block(context));
+        if let Some(block) = block.filter(|block| !block.is_empty()) {
+            return Poll::Ready(Some(Ok(block.into())));
+        }
+        let is_cut = std::mem::take(&mut self.is_cut);
+        Poll::Ready(is_cut.then(|| Err(Cut(self.end.unwrap_or_default()))))
     }
 
-    /// Writes what comes next: to `pieces`, and the rest of it to what is returned.
-    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<Vec<u8>> {
+    /// Writes the next whole blocks, or the beginning of a large one.
+    fn poll_block(&mut self, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
+        if self.end.is_some() {
+            return Poll::Ready(None);
+        }
         if self.poll_drained(context).is_ready() {
-            return Poll::Ready(self.close(ClosingReason::Draining, "draining"));
+            return Poll::Ready(Some(self.close(ClosingReason::Draining, "draining")));
         }
         if let Some(prelude) = &mut self.prelude {
             if let Poll::Ready(bytes) = prelude.as_mut().poll(context) {
                 self.prelude = None;
-                return Poll::Ready(bytes);
+                return Poll::Ready(Some(bytes));
             }
         } else if let Poll::Ready(step) = self.source.poll_next(context, &mut self.batch) {
             return Poll::Ready(self.write(step));
@@ -139,37 +142,65 @@ impl EventBody {
             HeartbeatForm::Comment => encode_heartbeat_comment(&mut out),
             HeartbeatForm::Event => encode_heartbeat_event(&mut out),
         }
-        Poll::Ready(out)
+        Poll::Ready(Some(out))
     }
 
-    fn write(&mut self, step: Step) -> Vec<u8> {
-        match step {
+    /// Writes a step; nothing at an end that needs no words.
+    fn write(&mut self, step: Step) -> Option<Vec<u8>> {
+        Some(match step {
             Step::Events => {
-                let small = |frame: &events_core::Frame| frame.data.len().min(MAX_RESERVE) + 160;
-                let around = self.manner.before.as_ref().map_or(0, Bytes::len);
-                let bytes = self
-                    .batch
-                    .events
-                    .iter()
-                    .map(|(_, frame)| small(frame) + around);
-                let mut out = Vec::with_capacity(bytes.sum());
-                for (id, frame) in self.batch.events.drain(..) {
-                    match &self.manner.before {
-                        None => encode_frame_shared(id, &frame, &mut out, &mut self.pieces),
-                        Some(before) => {
-                            encode_member(id, before, &frame.data, &mut out, &mut self.pieces);
-                        }
+                if let Some(head) = self.begin_large() {
+                    return Some(head);
+                }
+                let before = self.manner.before.as_deref();
+                let around = 160 + before.map_or(0, <[u8]>::len);
+                let events = self.batch.events.iter();
+                let bytes = events.map(|(_, frame)| frame.data.len() + around).sum();
+                let mut out = Vec::with_capacity(bytes);
+                for (id, frame) in &self.batch.events {
+                    match before {
+                        None => encode_frame(*id, frame, &mut out),
+                        Some(before) => encode_member(*id, before, &frame.data, &mut out),
                     }
                 }
+                self.forget_batch();
                 out
             }
             Step::Missed(missed) => self.gap(missed),
             Step::Closed(reason) => self.close(reason, reason_name(reason)),
             Step::Ended(name) => {
                 self.end = Some(name);
-                Vec::new()
+                return None;
             }
+        })
+    }
+
+    /// Begins an event that comes alone because it is large. Its payload is not copied: the log counts the bytes as
+    /// long as a client has not read them, and so memory is bounded however many clients are slow.
+    fn begin_large(&mut self) -> Option<Vec<u8>> {
+        let [(id, frame)] = &*self.batch.events else {
+            return None;
+        };
+        if frame.data.len() <= Batch::MAX_BYTES {
+            return None;
         }
+        let (mut head, mut tail) = (Vec::with_capacity(160), Vec::with_capacity(4));
+        let is_begun = match &self.manner.before {
+            None => encode_around(*id, frame, &mut head, &mut tail),
+            Some(before) => encode_around_member(*id, before, &frame.data, &mut head, &mut tail),
+        };
+        if !is_begun {
+            return None;
+        }
+        self.rest = vec![tail.into(), frame.data.clone()];
+        self.forget_batch();
+        Some(head)
+    }
+
+    /// Lets go of the events that were written, and of the space of many.
+    fn forget_batch(&mut self) {
+        self.batch.events.clear();
+        self.batch.events.shrink_to(8);
     }
 
     /// Tells the client of a gap, or at least moves its cursor over it.

@@ -63,6 +63,7 @@ pub async fn create_sse_stream<E>(
         before: None,
         drain: None,
         ends: Metrics::default().ends_of(name),
+        _place: None,
     };
     stream_response(Body::new(EventBody::new(
         Source::Log(subscription),

@@ -1,6 +1,6 @@
 //! Publishing line by line, each answered as it arrives: for producers that stream tokens.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
@@ -13,9 +13,11 @@ use events_sse::{NDJSON_CONTENT_TYPE, NdjsonDecoder, NdjsonItem};
 use futures_util::stream;
 use http_body_util::BodyExt;
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Problem, StreamState,
+    metrics::Bound,
     publish::{Target, with_id},
 };
 
@@ -39,6 +41,7 @@ struct Live {
     /// Event lines so far; keep-alives and empty lines do not count, since a retry may have other ones.
     n_events: usize,
     has_ended: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 /// A line on its way from the decoder to the log: its number, and its event or what is wrong with it.
@@ -46,9 +49,21 @@ type Line = (u64, Result<Item, Problem>);
 
 pub(crate) async fn publish_live(
     State(state): State<StreamState>,
-    target: Target,
+    target: Result<Target, Problem>,
     body: Body,
 ) -> Response {
+    let place = || {
+        let place = Arc::clone(&state.inner.live_requests).try_acquire_owned();
+        let detail = "too many live publish requests are open; try again, or send whole requests";
+        place.map_err(|_full| Problem::too_many(detail, Bound::LiveRequests))
+    };
+    let (target, place) = match target.and_then(|target| Ok((target, place()?))) {
+        Ok(opened) => opened,
+        Err(problem) => {
+            state.count_bound(&problem);
+            return problem.into_response();
+        }
+    };
     let event_limit = state.router().log().store().limits().event_bytes;
     let live = Live {
         state,
@@ -58,6 +73,7 @@ pub(crate) async fn publish_live(
         event_limit,
         n_events: 0,
         has_ended: false,
+        _place: place,
     };
     let receipts = stream::unfold(live, |mut live| async move {
         let receipts = live.next().await?;
@@ -74,6 +90,7 @@ impl Live {
     /// Reads until there is something to answer; `None` at the end of the request.
     async fn next(&mut self) -> Option<Vec<u8>> {
         let drain = self.state.inner.drain.clone();
+        let idle = self.state.inner.config.live_idle;
         while !self.has_ended {
             let lines = tokio::select! {
                 frame = self.body.frame() => match frame {
@@ -89,6 +106,16 @@ impl Live {
                     self.has_ended = true;
                     // Line 0 is none of the producer's: what it has not had an answer for, it sends again elsewhere.
                     return Some(receipt(0, Err(Problem::draining())));
+                }
+                () = tokio::time::sleep(idle) => {
+                    self.has_ended = true;
+                    let detail = format!(
+                        "nothing was sent for {} s: send a line that begins with a colon now and then",
+                        idle.as_secs_f64()
+                    );
+                    let problem = Problem::too_slow(detail, Bound::LiveIdle);
+                    self.state.count_bound(&problem);
+                    return Some(receipt(0, Err(problem)));
                 }
             };
             if !lines.is_empty() {
@@ -138,6 +165,9 @@ impl Live {
                 Err(problem) => Err(problem),
             };
             let status = answer.as_ref().map_or_else(Problem::status, |_| 200);
+            if let Err(problem) = &answer {
+                self.state.count_bound(problem);
+            }
             self.state
                 .inner
                 .metrics
@@ -168,7 +198,7 @@ fn line(
         }
         NdjsonItem::TooLong { number, .. } => (
             number,
-            Err(Problem::too_large("the event", event_limit).at_line(number)),
+            Err(Problem::event_too_large(event_limit).at_line(number)),
         ),
         _ => return None,
     };

@@ -2,7 +2,8 @@
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
 };
 
 /// How streams ended.
@@ -19,13 +20,122 @@ pub(crate) struct PublishEnd {
     pub(crate) status: u16,
 }
 
-#[derive(Debug, Default)]
+/// A bound of the HTTP edge that was hit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct BoundHit {
+    bound: &'static str,
+}
+
+macro_rules! bounds {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// The bounds of the HTTP edge and of the server in front of it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Bound {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Bound {
+            const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Returns the name in the metric: that of the setting, where there is one.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+bounds! {
+    /// Sockets over all clients.
+    Connections = "connections",
+    /// Sockets of one address.
+    ConnectionsPerAddress = "connections_per_address",
+    /// The time in which a client has to say something.
+    HeadTime = "head_time",
+    /// The head of a request.
+    HeadBytes = "head_bytes",
+    /// Streams over all users.
+    Streams = "streams",
+    /// Bodies at the same time.
+    Bodies = "bodies",
+    /// Large bodies at the same time.
+    LargeBodies = "large_bodies",
+    /// The time in which a body has to arrive.
+    BodyTime = "body_time",
+    /// An NDJSON body.
+    BodyBytes = "body_bytes",
+    /// One event.
+    EventBytes = "event_bytes",
+    /// Live publish requests at the same time.
+    LiveRequests = "live_requests",
+    /// The silence of a live publish request.
+    LiveIdle = "live_idle",
+    /// A user's id.
+    UserIdBytes = "user_id_bytes",
+}
+
+/// What the server in front of the routes counts; a cheap handle.
+#[derive(Clone, Debug, Default)]
+pub struct Edge {
+    bound_hits: Family<BoundHit, Counter>,
+    sockets: Gauge,
+}
+
+impl Edge {
+    /// Counts that a bound was hit.
+    pub fn hit(&self, bound: Bound) {
+        let bound = bound.as_str();
+        self.bound_hits.get_or_create(&BoundHit { bound }).inc();
+    }
+
+    /// Notes how many sockets are open.
+    pub fn set_sockets(&self, n_sockets: usize) {
+        self.sockets
+            .set(i64::try_from(n_sockets).unwrap_or(i64::MAX));
+    }
+}
+
+#[derive(Debug)]
 pub(crate) struct Metrics {
+    pub(crate) edge: Edge,
     pub(crate) stream_ends: Family<StreamEnd, Counter>,
     pub(crate) publishes: Family<PublishEnd, Counter>,
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        let edge = Edge::default();
+        // A counter that is there from the beginning can be watched for its first step.
+        for bound in Bound::ALL {
+            let bound = bound.as_str();
+            drop(edge.bound_hits.get_or_create(&BoundHit { bound }));
+        }
+        Self {
+            edge,
+            stream_ends: Family::default(),
+            publishes: Family::default(),
+        }
+    }
+}
+
 impl Metrics {
+    pub(crate) fn register_bounds(&self, registry: &mut Registry) {
+        registry.register(
+            "bound_hits",
+            "Times a bound of the server was hit, by the name of its setting",
+            self.edge.bound_hits.clone(),
+        );
+        registry.register("sockets", "Open sockets", self.edge.sockets.clone());
+    }
+
+    pub(crate) fn hit(&self, bound: Bound) {
+        self.edge.hit(bound);
+    }
+
     pub(crate) fn ends_of(&self, stream: &str) -> StreamEnds {
         StreamEnds {
             stream: stream.to_owned(),

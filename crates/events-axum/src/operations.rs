@@ -9,6 +9,7 @@ use axum::{
 };
 use events_broadcast::{ConnectionInfo, LogStore};
 use events_core::UserId;
+use events_router::OrderStats;
 use events_sse::ClosingReason;
 use prometheus_client::{
     encoding::text::encode,
@@ -73,7 +74,31 @@ fn registry(state: &StreamState) -> Registry {
         "AG-UI runs that have not ended",
         router.active_runs(),
     );
+    register_gauge(
+        &mut registry,
+        "threads",
+        "AG-UI threads that are remembered",
+        router.threads(),
+    );
+    register_order(&mut registry, router.order_stats());
+    register_gauge(
+        &mut registry,
+        "fold_bytes",
+        "Bytes of what threads and tasks have said, kept for those who join",
+        router.fold_bytes(),
+    );
+    registry.register(
+        "folds_shed",
+        "Threads and tasks forgotten, or without a prelude since, because all of them took too many bytes",
+        ConstCounter::new(router.folds_shed()),
+    );
+    registry.register(
+        "runs_timed_out",
+        "Runs ended because they were silent for too long",
+        ConstCounter::new(router.runs_timed_out()),
+    );
     let metrics = &state.inner.metrics;
+    metrics.register_bounds(&mut registry);
     registry.register(
         "stream_ends",
         "Ended streams by reason",
@@ -100,6 +125,29 @@ fn register_log(registry: &mut Registry, name: &str, store: &LogStore) {
         registry.register(
             name,
             "See the documentation of events_broadcast::Stats",
+            ConstCounter::new(value),
+        );
+    }
+}
+
+fn register_order(registry: &mut Registry, stats: OrderStats) {
+    let registry = registry.sub_registry_with_prefix("order");
+    register_gauge(
+        registry,
+        "users",
+        "Users whose threads, tasks and message ids are remembered",
+        stats.users,
+    );
+    register_gauge(
+        registry,
+        "bytes",
+        "Bytes that they take, estimated from above",
+        stats.bytes,
+    );
+    for (name, value) in stats.counters() {
+        registry.register(
+            name,
+            "See the documentation of events_router::OrderStats",
             ConstCounter::new(value),
         );
     }

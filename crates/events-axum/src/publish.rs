@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json, Router,
-    body::{Body, Bytes},
+    body::Body,
     extract::{FromRequestParts, Path, Query, State},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
@@ -14,21 +14,19 @@ use events_core::{ThreadId, UserId};
 use events_models::{InvalidEvent, a2a::A2AVersion};
 use events_router::{Item, MsgId, Published};
 use events_sse::{NDJSON_CONTENT_TYPE, NdjsonDecoder, NdjsonItem};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Deserialize, Serialize};
 
-use crate::{Problem, RequestContext, StreamState, query::read_time};
+use crate::{
+    Problem, RequestContext, StreamState,
+    metrics::Bound,
+    query::read_time,
+    receive::{discard, receive},
+};
 
 /// What a JSON body may have around its one event, in bytes.
 const JSON_SLACK: usize = 1 << 10;
-/// What is read and thrown away of a body that is too large, in bytes.
-const MAX_DISCARD: usize = 16 << 20;
-/// How long that may take.
-const DISCARD_TIME: Duration = Duration::from_secs(5);
 /// The longest time that a run may be silent.
 const MAX_RUN_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// The longest user id that can be published for, in bytes.
-const MAX_USER_ID: usize = 256;
 
 /// The publish endpoints `POST /publish/{stream}/{user}` and `…/live`.
 ///
@@ -126,12 +124,8 @@ impl FromRequestParts<StreamState> for Target {
         let Query(fields) = Query::<Fields>::from_request_parts(parts, state)
             .await
             .map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
-        if user.is_empty() || user.len() > MAX_USER_ID || user.chars().any(char::is_control) {
-            let detail =
-                format!("a user id has 1 to {MAX_USER_ID} bytes and no control characters");
-            return Err(Problem::bad_request(detail));
-        }
         let user = UserId::from(user);
+        state.check_user(&user)?;
         if !context.may_publish_for(&user) {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
@@ -203,6 +197,7 @@ async fn publish(
     let target = match target {
         Ok(target) => target,
         Err(problem) => {
+            state.count_bound(&problem);
             discard(body).await;
             return problem.into_response();
         }
@@ -213,9 +208,13 @@ async fn publish(
         .inner
         .metrics
         .published(target.stream.as_str(), status);
-    answer.map_or_else(IntoResponse::into_response, |answer| {
-        Json(answer).into_response()
-    })
+    match answer {
+        Ok(answer) => Json(answer).into_response(),
+        Err(problem) => {
+            state.count_bound(&problem);
+            problem.into_response()
+        }
+    }
 }
 
 async fn publish_body(
@@ -231,14 +230,16 @@ async fn publish_body(
         .unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     let (items, lines) = if media_type.eq_ignore_ascii_case("application/json") {
-        let body = collect(body, event_limit + JSON_SLACK).await?;
+        let most = (event_limit + JSON_SLACK, Bound::EventBytes);
+        let body = receive(state, body, most).await?;
         let item = target
-            .read(&body)
+            .read(&body.bytes)
             .map_err(|invalid| Problem::of_invalid(&invalid))?;
         (vec![with_id(item, target.msg_id.clone())], Vec::new())
     } else if media_type.eq_ignore_ascii_case(NDJSON_CONTENT_TYPE) {
-        let body = collect(body, state.inner.config.ndjson_bytes).await?;
-        read_lines(target, &body, event_limit)?
+        let most = (state.inner.config.ndjson_bytes, Bound::BodyBytes);
+        let body = receive(state, body, most).await?;
+        read_lines(target, &body.bytes, event_limit)?
     } else {
         discard(body).await;
         let detail = format!(
@@ -276,7 +277,7 @@ fn read_lines(
             lines.push(number);
             Ok(())
         }
-        NdjsonItem::TooLong { number, .. } => Err(Problem::too_large("the event", event_limit)
+        NdjsonItem::TooLong { number, .. } => Err(Problem::event_too_large(event_limit)
             .at_line(number)
             .with_line_in_detail()),
         _ => Ok(()),
@@ -298,33 +299,4 @@ pub(crate) fn with_id(item: Item, msg_id: Option<MsgId>) -> Item {
         Some(msg_id) => item.with_msg_id(msg_id),
         None => item,
     }
-}
-
-pub(crate) async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
-    match Limited::new(&mut body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            discard(body).await;
-            Err(Problem::too_large("the body", limit))
-        }
-        Err(error) => Err(Problem::bad_request(format!(
-            "the body could not be read: {error}"
-        ))),
-    }
-}
-
-/// Reads on a while for a client that sends all before it reads: a connection that is closed over unread bytes is
-/// reset, and the answer with it.
-async fn discard(mut body: Body) {
-    let rest = async {
-        let mut left = MAX_DISCARD;
-        while let Some(Ok(frame)) = body.frame().await {
-            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-        }
-    };
-    // Whoever takes longer than this has not sent it all at once.
-    let _ = tokio::time::timeout(DISCARD_TIME, rest).await;
 }

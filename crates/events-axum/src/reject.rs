@@ -11,6 +11,8 @@ use events_models::InvalidEvent;
 use events_router::{PublishError, Refusal};
 use serde::Serialize;
 
+use crate::metrics::Bound;
+
 /// An error answer: a problem document with what was wrong, where, and what to do.
 ///
 /// `{"type":"about:blank","title":"Unprocessable Content","status":422,"detail":"…","line":3}`
@@ -32,6 +34,9 @@ pub struct Problem {
     rule: Option<u8>,
     #[serde(skip)]
     retry_after: Option<u64>,
+    /// The bound that was hit, for the metrics.
+    #[serde(skip)]
+    bound: Option<Bound>,
 }
 
 impl Problem {
@@ -46,6 +51,7 @@ impl Problem {
             path: None,
             rule: None,
             retry_after: None,
+            bound: None,
         }
     }
 
@@ -74,11 +80,34 @@ impl Problem {
         .retry_after(1)
     }
 
-    pub(crate) fn too_large(what: &str, limit: usize) -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("{what} is larger than the limit of {limit} bytes"),
-        )
+    pub(crate) fn event_too_large(limit: usize) -> Self {
+        let detail = format!("the event is larger than the limit of {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail).at_bound(Bound::EventBytes)
+    }
+
+    pub(crate) fn body_too_large(limit: usize, bound: Bound) -> Self {
+        let detail = format!("the body is larger than the limit of {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail).at_bound(bound)
+    }
+
+    /// A client that is refused for now, because of what others do at the same time.
+    pub(crate) fn too_many(detail: &str, bound: Bound) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+            .retry_after(1)
+            .at_bound(bound)
+    }
+
+    pub(crate) fn too_slow(detail: String, bound: Bound) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, detail).at_bound(bound)
+    }
+
+    pub(crate) const fn at_bound(mut self, bound: Bound) -> Self {
+        self.bound = Some(bound);
+        self
+    }
+
+    pub(crate) const fn bound(&self) -> Option<Bound> {
+        self.bound
     }
 
     pub(crate) const fn at_line(mut self, line: u64) -> Self {
@@ -143,7 +172,9 @@ impl Problem {
     fn of_log(error: &EventError) -> Self {
         let detail = error.to_string();
         match error {
-            EventError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
+            EventError::TooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail).at_bound(Bound::EventBytes)
+            }
             EventError::Rejected(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             EventError::Overloaded(_) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(1)

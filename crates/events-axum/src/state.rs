@@ -2,10 +2,18 @@
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
+use events_broadcast::{Batch, Limits};
+use events_core::{EventId, Frame, UserId};
 use events_router::EventRouter;
 use events_sse::HEARTBEAT_INTERVAL;
+use tokio::sync::Semaphore;
 
-use crate::{A2AConfig, ContextProvider, RouterContexts, drain::Drain, metrics::Metrics};
+use crate::{
+    A2AConfig, ContextProvider, Edge, Problem, RouterContexts,
+    body::EventBody,
+    drain::Drain,
+    metrics::{Bound, Metrics},
+};
 
 /// Settings of the streams and of publishing.
 #[derive(Clone, Debug)]
@@ -20,6 +28,66 @@ pub struct StreamConfig {
     pub contexts_timeout: Duration,
     /// The endpoints for official A2A clients.
     pub a2a: A2AConfig,
+    /// Open streams over all users. Beyond it a new one is told to come back later.
+    pub streams: usize,
+    /// Bodies that are received at the same time. A further one waits [`StreamConfig::BODY_WAIT`], then it is refused.
+    pub bodies: usize,
+    /// Bodies of more than [`StreamConfig::SMALL_BODY`] among them, which wait in the same way.
+    pub large_bodies: usize,
+    /// How long a body may take to arrive, without that of a live request.
+    pub body_time: Duration,
+    /// Live publish requests at the same time; a further one is refused.
+    pub live_requests: usize,
+    /// The silence after which a live publish request is ended. A keep-alive line is no silence.
+    pub live_idle: Duration,
+    /// The longest user id, in bytes.
+    pub user_id_bytes: usize,
+}
+
+impl StreamConfig {
+    /// A body of so many bytes is received beside large ones.
+    pub const SMALL_BODY: usize = 64 << 10;
+
+    /// How long a body waits for its turn. Longer than that, the client should know that it is not taken.
+    pub const BODY_WAIT: Duration = Duration::from_secs(5);
+
+    /// What a body costs beside its bytes while it is received: it grows by doubling, and its client is read ahead.
+    const BODY_FACTOR: usize = 3;
+
+    /// What is held while a stream's bytes are written: a batch of events as they are read and as they are written,
+    /// or, if that is more, the snapshot of contexts.
+    const STREAM_BYTES: usize = {
+        let n_events = Batch::MAX_EVENTS;
+        let batch = Batch::MAX_BYTES + n_events * (256 + size_of::<(Option<EventId>, Frame)>());
+        let snapshot = EventRouter::MAX_SNAPSHOT_BYTES;
+        4_096 + if batch > snapshot { batch } else { snapshot }
+    };
+
+    /// What a live request holds beside one line: the lines of one read, their events and their receipts.
+    const LIVE_BYTES: usize = 512 << 10;
+
+    /// Computes the most bytes that streams and bodies can take at the same time, without what the server in front
+    /// holds for its connections. The parts are named.
+    #[must_use]
+    pub fn worst_case_parts(&self, limits: &Limits) -> [(&'static str, usize); 4] {
+        let per_stream = Self::STREAM_BYTES + size_of::<EventBody>() + limits.connection_bytes();
+        let largest = self.ndjson_bytes.max(limits.event_bytes);
+        let per_live = Self::LIVE_BYTES + 2 * limits.event_bytes;
+        [
+            ("streams", self.streams.saturating_mul(per_stream)),
+            (
+                "bodies",
+                self.bodies
+                    .saturating_mul(Self::SMALL_BODY * Self::BODY_FACTOR),
+            ),
+            (
+                "large bodies",
+                self.large_bodies
+                    .saturating_mul(largest * Self::BODY_FACTOR),
+            ),
+            ("live requests", self.live_requests.saturating_mul(per_live)),
+        ]
+    }
 }
 
 impl Default for StreamConfig {
@@ -30,6 +98,13 @@ impl Default for StreamConfig {
             ndjson_bytes: 4 << 20,
             contexts_timeout: Duration::from_secs(5),
             a2a: A2AConfig::default(),
+            streams: 10_000,
+            bodies: 1_024,
+            large_bodies: 16,
+            body_time: Duration::from_secs(30),
+            live_requests: 256,
+            live_idle: Duration::from_secs(300),
+            user_id_bytes: 256,
         }
     }
 }
@@ -46,6 +121,10 @@ pub(crate) struct Inner {
     pub(crate) contexts: Arc<dyn ContextProvider>,
     pub(crate) drain: Drain,
     pub(crate) metrics: Metrics,
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) bodies: Arc<Semaphore>,
+    pub(crate) large_bodies: Arc<Semaphore>,
+    pub(crate) live_requests: Arc<Semaphore>,
 }
 
 impl StreamState {
@@ -70,8 +149,13 @@ impl StreamState {
         contexts: Arc<dyn ContextProvider>,
     ) -> Self {
         let drain = Drain::new(config.drain_window);
+        let permits = |n: usize| Arc::new(Semaphore::new(n.min(Semaphore::MAX_PERMITS)));
         Self {
             inner: Arc::new(Inner {
+                streams: permits(config.streams),
+                bodies: permits(config.bodies),
+                large_bodies: permits(config.large_bodies),
+                live_requests: permits(config.live_requests),
                 router,
                 config,
                 contexts,
@@ -85,6 +169,33 @@ impl StreamState {
     #[must_use]
     pub fn router(&self) -> &EventRouter {
         &self.inner.router
+    }
+
+    /// Returns the counters of the server in front of the routes, to be shown with the others at `/metrics`.
+    #[must_use]
+    pub fn edge(&self) -> &Edge {
+        &self.inner.metrics.edge
+    }
+
+    /// Checks that a user id can be one.
+    pub(crate) fn check_user(&self, user: &UserId) -> Result<(), Problem> {
+        let (text, most) = (user.as_str(), self.inner.config.user_id_bytes);
+        if text.len() > most {
+            let detail = format!("the user id is longer than the limit of {most} bytes");
+            return Err(Problem::bad_request(detail).at_bound(Bound::UserIdBytes));
+        }
+        if text.is_empty() || text.chars().any(char::is_control) {
+            let detail = "a user id is not empty and has no control characters";
+            return Err(Problem::bad_request(detail));
+        }
+        Ok(())
+    }
+
+    /// Counts the bound that a problem is about, if it is about one.
+    pub(crate) fn count_bound(&self, problem: &Problem) {
+        if let Some(bound) = problem.bound() {
+            self.inner.metrics.hit(bound);
+        }
     }
 
     /// Waits for `signal`, then begins the drain: open streams end within the window, new ones are told to come back.

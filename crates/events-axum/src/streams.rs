@@ -13,11 +13,13 @@ use events_broadcast::{ConnectError, GenericBroadcaster, Subscription};
 use events_core::{Envelope, EventId, Frame};
 use events_models::SystemEvent;
 use events_sse::{ToSse, encode_comment, encode_frame};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Problem, RequestContext, StreamState,
     body::{EventBody, Manner, Prelude},
     head::{come_back_later, stream_response},
+    metrics::Bound,
     query::StreamQuery,
     source::Source,
 };
@@ -39,21 +41,9 @@ async fn agui(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
-    let Some(thread) = &query.thread else {
-        return state.open(&context, state.router().agui(), &query, |_, _| None);
-    };
-    if state.is_draining() {
-        return come_back_later();
-    }
-    let wish = state.router().subscribe(context.user_id());
-    let wish = wish.from_cursor(query.cursor.as_deref());
-    match wish.thread(&**thread) {
-        Ok(subscription) => {
-            let manner = state.manner("agui", &query, true);
-            stream(Source::thread(subscription, None), manner, None, "agui")
-        }
-        Err(ConnectError::Closed) => come_back_later(),
-        Err(error) => Problem::from(error).into_response(),
+    match &query.thread {
+        Some(thread) => state.open_thread(&context, thread, &query),
+        None => state.open(&context, state.router().agui(), &query, |_, _| None),
     }
 }
 
@@ -62,21 +52,9 @@ async fn a2a(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
-    let Some(task) = &query.task else {
-        return state.open(&context, state.router().a2a(), &query, |_, _| None);
-    };
-    if state.is_draining() {
-        return come_back_later();
-    }
-    let wish = state.router().subscribe(context.user_id());
-    let wish = wish.from_cursor(query.cursor.as_deref());
-    match wish.task(&**task) {
-        Ok(subscription) => {
-            let manner = state.manner("a2a", &query, true);
-            stream(Source::task(subscription), manner, None, "a2a")
-        }
-        Err(ConnectError::Closed) => come_back_later(),
-        Err(error) => Problem::from(error).into_response(),
+    match &query.task {
+        Some(task) => state.open_task(&context, task, &query),
+        None => state.open(&context, state.router().a2a(), &query, |_, _| None),
     }
 }
 
@@ -114,9 +92,10 @@ impl StreamState {
         query: &StreamQuery,
         prelude: impl FnOnce(&Self, &Subscription) -> Option<Prelude>,
     ) -> Response {
-        if self.is_draining() {
-            return come_back_later();
-        }
+        let place = match self.place(context) {
+            Ok(place) => place,
+            Err(answer) => return answer,
+        };
         let subscription = match broadcaster.connect(context.user_id(), query.attach()) {
             Ok(subscription) => subscription,
             Err(ConnectError::Closed) => return come_back_later(),
@@ -124,11 +103,83 @@ impl StreamState {
         };
         let prelude = prelude(self, &subscription);
         let name = broadcaster.name();
-        let manner = self.manner(name, query, !broadcaster.is_ephemeral());
+        let manner = self.manner(name, query, !broadcaster.is_ephemeral(), place);
         stream(Source::Log(subscription), manner, prelude, name)
     }
 
-    fn manner(&self, name: &str, query: &StreamQuery, has_ids: bool) -> Manner {
+    fn open_thread(
+        &self,
+        context: &RequestContext,
+        thread: &Arc<str>,
+        query: &StreamQuery,
+    ) -> Response {
+        let place = match self.place(context) {
+            Ok(place) => place,
+            Err(answer) => return answer,
+        };
+        let wish = self.router().subscribe(context.user_id());
+        let wish = wish.from_cursor(query.cursor.as_deref());
+        match wish.thread(&**thread) {
+            Ok(subscription) => {
+                let manner = self.manner("agui", query, true, place);
+                stream(Source::thread(subscription, None), manner, None, "agui")
+            }
+            Err(ConnectError::Closed) => come_back_later(),
+            Err(error) => Problem::from(error).into_response(),
+        }
+    }
+
+    fn open_task(
+        &self,
+        context: &RequestContext,
+        task: &Arc<str>,
+        query: &StreamQuery,
+    ) -> Response {
+        let place = match self.place(context) {
+            Ok(place) => place,
+            Err(answer) => return answer,
+        };
+        let wish = self.router().subscribe(context.user_id());
+        let wish = wish.from_cursor(query.cursor.as_deref());
+        match wish.task(&**task) {
+            Ok(subscription) => {
+                let manner = self.manner("a2a", query, true, place);
+                stream(Source::task(subscription), manner, None, "a2a")
+            }
+            Err(ConnectError::Closed) => come_back_later(),
+            Err(error) => Problem::from(error).into_response(),
+        }
+    }
+
+    /// Takes a place among all streams, or says why there is none in a way that browsers come back after.
+    fn place(&self, context: &RequestContext) -> Result<OwnedSemaphorePermit, Response> {
+        if self.is_draining() {
+            return Err(come_back_later());
+        }
+        if let Err(problem) = self.check_user(context.user_id()) {
+            self.count_bound(&problem);
+            return Err(problem.into_response());
+        }
+        self.take_place().map_err(|_full| come_back_later())
+    }
+
+    /// Takes a place among all streams.
+    pub(crate) fn take_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.inner.streams)
+            .try_acquire_owned()
+            .map_err(|_full| {
+                self.inner.metrics.hit(Bound::Streams);
+                Problem::too_many("too many streams are open; try again", Bound::Streams)
+            })
+    }
+
+    fn manner(
+        &self,
+        name: &str,
+        query: &StreamQuery,
+        has_ids: bool,
+        place: OwnedSemaphorePermit,
+    ) -> Manner {
         Manner {
             heartbeat: self.inner.config.heartbeat,
             heartbeat_form: query.heartbeat,
@@ -138,6 +189,7 @@ impl StreamState {
             before: None,
             drain: Some(self.inner.drain.clone()),
             ends: self.inner.metrics.ends_of(name),
+            _place: Some(place),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Heads, frames, resume, caps and refusals, through the router and without a socket.
 
 mod a2a;
+mod bounds;
 mod operations;
 mod publishing;
 mod streams;
@@ -33,7 +34,11 @@ impl Hub {
     }
 
     fn with(config: RouterConfig) -> Self {
-        let state = StreamState::with_config(EventRouter::new(config), StreamConfig::default());
+        Self::of(config, StreamConfig::default())
+    }
+
+    fn of(config: RouterConfig, streams: StreamConfig) -> Self {
+        let state = StreamState::with_config(EventRouter::new(config), streams);
         let app = hub_router(state.clone()).layer(Extension(RequestContext::operator(ada())));
         Self { state, app }
     }

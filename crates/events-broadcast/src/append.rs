@@ -13,13 +13,15 @@ use crate::{
     fault::Fault,
     stats::{add, count},
     store::Wakers,
-    user_log::{Entry, Position, UserState},
+    user_log::{Entry, Position, UserState, is_large},
     view::MAX_VIEWS,
     watcher::{Intake, Watcher},
 };
 
-/// Visits to other users' logs that one publish pays for.
+/// Visits to other users' logs that one publish pays for when the logs are not full.
 const VISITS_PER_PUBLISH: usize = 4;
+/// Visits that it pays for when they are: enough to make room for the largest batch, each evicts 64 events.
+const VISITS_WHEN_FULL: usize = 4_096;
 
 impl LogStore {
     /// Appends records for one user as one batch, and wakes whom they concern.
@@ -59,6 +61,7 @@ impl LogStore {
     ) -> Result<Delivery, X> {
         let inner = &*self.inner;
         let now_ms = inner.clock.now_ms();
+        self.check_room()?;
         let mut wakers = Wakers::new();
         let delivery = loop {
             let log = self.find_or_create(user, now_ms)?;
@@ -74,10 +77,36 @@ impl LogStore {
             waker.wake();
         }
         let oldest_ms = now_ms.saturating_sub(inner.limits.age_ms());
-        if inner.budget.is_exceeded() || inner.budget.has_older_than(oldest_ms) {
+        if inner.budget.is_exceeded() {
+            // Whoever has added more than there is room for makes the room.
+            self.make_room();
+        } else if inner.budget.has_older_than(oldest_ms) {
             self.trim(VISITS_PER_PUBLISH);
         }
         Ok(delivery)
+    }
+
+    /// Refuses while the logs are full of what cannot be evicted: large events that connections have not written yet.
+    fn check_room(&self) -> EventResult<()> {
+        let inner = &*self.inner;
+        if !inner.budget.is_exceeded() {
+            return Ok(());
+        }
+        self.make_room();
+        if !inner.budget.is_exceeded() {
+            return Ok(());
+        }
+        count(&inner.stats.refused_full);
+        Err(EventError::Overloaded(
+            "the logs are full of events that slow connections still have to be sent",
+        ))
+    }
+
+    fn make_room(&self) {
+        let mut left = VISITS_WHEN_FULL;
+        while left > 0 && self.inner.budget.is_exceeded() && self.trim(VISITS_PER_PUBLISH) > 0 {
+            left -= VISITS_PER_PUBLISH;
+        }
     }
 
     fn check_sizes(&self, records: &[Record]) -> EventResult<()> {
@@ -119,7 +148,11 @@ impl LogStore {
             entries.push(Entry {
                 seq: id.seq,
                 at_ms: now_ms,
-                json: record.json,
+                json: if keeps && is_large(&record.json) {
+                    inner.budget.charge_until_dropped(record.json)
+                } else {
+                    record.json
+                },
                 scope: record.scope,
                 name: record.name,
                 tag: id.tag,
@@ -136,8 +169,7 @@ impl LogStore {
         );
         for entry in entries {
             if keeps {
-                inner.budget.charge(entry.cost());
-                state.push(entry);
+                inner.budget.charge(state.push(entry));
             } else {
                 state.pass_by(entry.channel, entry.position());
             }
@@ -187,6 +219,7 @@ impl LogStore {
             let watcher = state.watchers.remove(key);
             watcher.view.connections.fetch_sub(1, Ordering::Relaxed);
         }
+        state.shrink_watchers();
         add(
             &inner.stats.reached,
             reached.iter().map(Reached::connections).sum(),

@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use bytes::Bytes;
+
 use crate::user_log::UserLog;
 
 /// One queue entry per log: when its oldest event was appended, as it was known when the entry was made.
@@ -38,6 +40,24 @@ impl PartialOrd for Oldest {
 impl Ord for Oldest {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.at_ms.cmp(&other.at_ms)
+    }
+}
+
+/// JSON that is paid for as long as it exists.
+struct Charged {
+    json: Bytes,
+    budget: Arc<Budget>,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.json
+    }
+}
+
+impl Drop for Charged {
+    fn drop(&mut self) {
+        self.budget.release(self.json.len());
     }
 }
 
@@ -74,6 +94,15 @@ impl Budget {
 
     pub(crate) fn release(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Makes JSON pay for itself until its last holder has let go of it, whether that is the log or a connection.
+    pub(crate) fn charge_until_dropped(self: &Arc<Self>, json: Bytes) -> Bytes {
+        self.charge(json.len());
+        Bytes::from_owner(Charged {
+            json,
+            budget: Arc::clone(self),
+        })
     }
 
     /// Tells whether some log may have an event from before `at_ms`.

@@ -270,6 +270,7 @@ impl LogStore {
             // Waking is a push on a run queue; it takes no lock of ours.
             waker.into_iter().for_each(std::task::Waker::wake);
         }
+        state.shrink_watchers();
         keys.len()
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{user_log::UserLog, view::MAX_VIEWS, watcher::Watcher};
+
 /// What happens when a user has as many connections as allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum CapPolicy {
@@ -50,12 +52,32 @@ impl Limits {
         i64::try_from(self.age.as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// Computes the most memory that the logs can take, in bytes: what is kept plus one slice of eviction debt.
+    /// Computes the most bytes that the events of all users can take: what is kept, and one event beyond it, since
+    /// the bound is looked at before an append and kept after it. Batches that are being appended come on top.
     #[must_use]
-    pub fn worst_case_bytes(&self) -> usize {
-        self.total_bytes
-            .saturating_add(self.event_bytes)
-            .saturating_add(self.users.saturating_mul(1024))
+    pub const fn worst_case_event_bytes(&self) -> usize {
+        self.total_bytes.saturating_add(self.event_bytes)
+    }
+
+    /// Computes the most bytes that the logs of all users can take without their events and connections, if a user's
+    /// name has at most `name_bytes`.
+    #[must_use]
+    pub const fn worst_case_user_bytes(&self, name_bytes: usize) -> usize {
+        self.users
+            .saturating_mul(UserLog::BYTES.saturating_add(name_bytes))
+    }
+
+    /// Computes the most bytes that one connection can take in its user's log.
+    ///
+    /// The table of a user's connections does not shrink before it is empty, so the last connection of a user may
+    /// hold the places of all that were there with it, on all streams.
+    #[must_use]
+    pub const fn connection_bytes(&self) -> usize {
+        let n_places = self.connections_per_user.saturating_mul(MAX_VIEWS);
+        n_places
+            .saturating_mul(2)
+            .saturating_mul(size_of::<Watcher>())
+            .saturating_add(128)
     }
 }
 

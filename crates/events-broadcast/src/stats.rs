@@ -60,6 +60,8 @@ stats! {
     gaps_overflow,
     /// Gaps told to readers that came back too late.
     gaps_on_attach,
+    /// Appends refused because all logs together were full and nothing could be evicted.
+    refused_full,
     /// Events refused because of their size.
     too_large,
     /// Users refused because there were too many.

@@ -45,7 +45,7 @@ pub(crate) struct Inner {
     pub(crate) serials: AtomicU64,
     shards: Box<[Mutex<HashTable<Arc<UserLog>>>]>,
     pub(crate) hasher: DefaultHashBuilder,
-    pub(crate) budget: Budget,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) users: AtomicUsize,
     views: AtomicUsize,
     /// The highest sequence of any log that has been removed.
@@ -67,7 +67,7 @@ impl LogStore {
         let shards = std::iter::repeat_with(|| Mutex::new(HashTable::new()))
             .take(SHARDS)
             .collect();
-        let budget = Budget::new(limits.total_bytes);
+        let budget = Arc::new(Budget::new(limits.total_bytes));
         let inner = Inner {
             epoch: Epoch::generate(),
             limits,

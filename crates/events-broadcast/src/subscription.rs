@@ -271,6 +271,7 @@ impl Drop for Subscription {
         if watcher.holds_slot() {
             self.view.connections.fetch_sub(1, Ordering::Relaxed);
         }
+        state.shrink_watchers();
         // While there are others, the log is in use whatever the time.
         if state.watchers.is_empty() {
             state.touched_ms = self.store.inner.clock.now_ms();

@@ -12,7 +12,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::{
-    subscription::Missed,
+    subscription::{Batch, Missed},
     watcher::{Intake, Watcher},
 };
 
@@ -42,11 +42,27 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// What an entry costs beside its JSON: itself and the allocator's headers.
-    const OVERHEAD: usize = size_of::<Self>() + 48;
+    /// What an entry costs on the heap beside its JSON: the allocator's headers, and those of `Bytes` and `Arc`.
+    const HEAP: usize = 80;
 
-    pub(crate) const fn cost(&self) -> usize {
-        Self::OVERHEAD + self.json.len()
+    /// What it costs its user: JSON, the name of its thread and bookkeeping, in bytes.
+    pub(crate) fn cost(&self) -> usize {
+        size_of::<Self>() + self.on_heap()
+    }
+
+    /// What it holds outside the ring, in bytes. Threads share their names; each event pays for one all the same,
+    /// since it may be the last that has it.
+    fn on_heap(&self) -> usize {
+        Self::HEAP + self.json.len() + self.scope.as_ref().map_or(0, |scope| scope.len())
+    }
+
+    /// What it holds outside the ring and pays for itself, in bytes: not JSON that pays until its last holder is gone.
+    fn charged(&self) -> usize {
+        if is_large(&self.json) {
+            self.on_heap() - self.json.len()
+        } else {
+            self.on_heap()
+        }
     }
 
     pub(crate) const fn position(&self) -> Position {
@@ -57,6 +73,11 @@ impl Entry {
     }
 }
 
+/// Whether JSON is handed to connections without being copied, so that a slow one keeps it after the log has let go.
+pub(crate) const fn is_large(json: &Bytes) -> bool {
+    json.len() > Batch::MAX_BYTES
+}
+
 #[derive(Debug)]
 pub(crate) struct UserLog {
     pub(crate) user: UserId,
@@ -64,6 +85,10 @@ pub(crate) struct UserLog {
 }
 
 impl UserLog {
+    /// What a user costs beside events, connections and the name, in bytes: the log itself, its places in the table
+    /// (which may be half empty) and in the queue of the budget, the channels that were evicted, and headers.
+    pub(crate) const BYTES: usize = size_of::<Self>() + 4 * size_of::<usize>() + 8 * 24 + 256;
+
     pub(crate) fn new(user: UserId, base: u64, now_ms: i64) -> Self {
         let state = UserState {
             last: Position { seq: base, tag: 0 },
@@ -109,10 +134,13 @@ pub(crate) struct UserState {
 }
 
 impl UserState {
-    pub(crate) fn push(&mut self, entry: Entry) {
+    /// Adds an event, and returns by how many bytes that makes the log larger: the ring grows in leaps.
+    pub(crate) fn push(&mut self, entry: Entry) -> usize {
         self.seen.insert(entry.channel);
         self.ring_bytes += entry.cost();
+        let (n_before, on_heap) = (self.ring.capacity(), entry.charged());
         self.ring.push_back(entry);
+        on_heap + (self.ring.capacity() - n_before) * size_of::<Entry>()
     }
 
     /// Notes an event that never enters the ring, because nobody reads and no history is kept.
@@ -121,19 +149,28 @@ impl UserState {
         self.note_evicted(channel, position);
     }
 
-    /// Takes the oldest event out of the ring and returns its cost in bytes.
+    /// Takes the oldest event out of the ring and returns by how many bytes that makes the log smaller.
     pub(crate) fn evict_oldest(&mut self, by_age: bool) -> usize {
         let Some(entry) = self.ring.pop_front() else {
             return 0;
         };
-        let cost = entry.cost();
-        self.ring_bytes -= cost;
+        self.ring_bytes -= entry.cost();
         self.evicted_by_age = by_age;
         self.note_evicted(entry.channel, entry.position());
-        if self.ring.capacity() > 64 && self.ring.len() * 4 < self.ring.capacity() {
+        let n_before = self.ring.capacity();
+        if self.ring.is_empty() {
+            self.ring = VecDeque::new();
+        } else if self.ring.len() * 4 < n_before {
             self.ring.shrink_to(self.ring.len() * 2);
         }
-        cost
+        entry.charged() + (n_before - self.ring.capacity()) * size_of::<Entry>()
+    }
+
+    /// Gives back the space of connections that are gone, once none is left.
+    pub(crate) fn shrink_watchers(&mut self) {
+        if self.watchers.is_empty() {
+            self.watchers = Slab::new();
+        }
     }
 
     fn note_evicted(&mut self, channel: Channel, position: Position) {

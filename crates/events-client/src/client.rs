@@ -1,6 +1,6 @@
 //! The client: an address, an identity, and the times that it allows.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{
@@ -99,6 +99,8 @@ pub struct ClientBuilder {
     base_url: String,
     token: Option<Secret>,
     connect_timeout: Duration,
+    #[cfg(feature = "tls")]
+    authorities_pem: Vec<u8>,
     settings: Settings,
 }
 
@@ -112,6 +114,14 @@ impl ClientBuilder {
     /// Sets the token that goes with each request, as `Authorization: Bearer`.
     pub fn bearer_token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(Secret(token.into()));
+        self
+    }
+
+    /// Trusts these certificates too, in PEM, beside those that the system trusts: for a hub with an authority of its
+    /// own.
+    #[cfg(feature = "tls")]
+    pub fn authorities(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.authorities_pem = pem.into();
         self
     }
 
@@ -156,14 +166,18 @@ impl ClientBuilder {
 
     /// Makes the client. Nothing is sent yet.
     ///
+    /// The proxies that the environment names (`http_proxy` and its kin) are used, except for this machine's own
+    /// addresses.
+    ///
     /// # Errors
     ///
     /// [`Error::Address`] if the base address is not one of HTTP, [`Error::Invalid`] if the token cannot stand in a
-    /// header, [`Error::Setup`] if the HTTP client cannot be set up.
+    /// header or the authorities are no PEM, [`Error::Tls`] if the system's certificates are needed and cannot be
+    /// had, [`Error::Setup`] if the HTTP client cannot be set up.
     pub fn build(self) -> Result<Client, Error> {
         let base_url = match Url::parse(&self.base_url) {
             Ok(url) if url.has_host() && matches!(url.scheme(), "http" | "https") => url,
-            _ => return Err(Error::Address(self.base_url)),
+            _ => return Err(Error::Address(without_login(&self.base_url))),
         };
         let authorization = match self.token {
             None => None,
@@ -174,11 +188,24 @@ impl ClientBuilder {
                 Some(value)
             }
         };
-        let http = reqwest::Client::builder()
+        // A redirected POST would come out as a GET, and a token might go where nobody sent it.
+        let mut http = reqwest::Client::builder()
             .connect_timeout(self.connect_timeout)
-            .user_agent(concat!("events-client/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(Error::Setup)?;
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("events-client/", env!("CARGO_PKG_VERSION")));
+        if is_this_machine(&base_url) {
+            http = http.no_proxy();
+        }
+        #[cfg(feature = "tls")]
+        {
+            let config = if base_url.scheme() == "https" {
+                crate::tls::config(&self.authorities_pem)?
+            } else {
+                crate::tls::unused()?
+            };
+            http = http.tls_backend_preconfigured(config);
+        }
+        let http = http.build().map_err(Error::Setup)?;
         Ok(Client {
             http,
             base_url: Arc::new(base_url),
@@ -213,6 +240,8 @@ impl Client {
             base_url: base_url.to_owned(),
             token: None,
             connect_timeout: Duration::from_secs(10),
+            #[cfg(feature = "tls")]
+            authorities_pem: Vec::new(),
             settings: Settings {
                 user: None,
                 head_timeout: Duration::from_secs(15),
@@ -259,9 +288,50 @@ impl Client {
     }
 }
 
+/// Whether the address is this machine's own, which no proxy can reach for us.
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Leaves a name and password out of an address that is shown.
+fn without_login(address: &str) -> String {
+    let (scheme, rest) = match address.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), address),
+    };
+    match rest.rsplit_once('@') {
+        Some((_login, host)) => format!("{scheme}{host}"),
+        None => address.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_is_reached_without_a_proxy() {
+        for (url, is_ours) in [
+            ("http://localhost:4000", true),
+            ("http://127.9.9.9", true),
+            ("https://[::1]:4000/events", true),
+            ("http://hub:4000", false),
+            ("http://10.0.0.1", false),
+            ("http://localhost.example.com", false),
+        ] {
+            assert_eq!(is_this_machine(&Url::parse(url).unwrap()), is_ours, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_refused_without_its_password() {
+        let Err(Error::Address(shown)) = Client::new("ftp://ada:s3cret@h/x") else {
+            panic!("an address of FTP is taken");
+        };
+        assert_eq!(shown, "ftp://h/x");
+    }
 
     #[test]
     fn a_user_id_is_one_path_segment_whatever_it_holds() {

@@ -81,6 +81,14 @@ pub enum Cause {
     Transport(#[source] reqwest::Error),
 }
 
+impl Cause {
+    /// Whether no connection could be made, so that the hub knows nothing of the attempt.
+    #[must_use]
+    pub fn is_not_connected(&self) -> bool {
+        matches!(self, Self::Transport(error) if error.is_connect())
+    }
+}
+
 /// Why a stream or a publish is over.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -94,6 +102,9 @@ pub enum Error {
     /// The HTTP client cannot be set up.
     #[error("http client cannot be set up")]
     Setup(#[source] reqwest::Error),
+    /// The system's certificates are needed for an `https` address, and cannot be had.
+    #[error("tls cannot be set up")]
+    Tls(#[source] std::io::Error),
     /// The hub refuses the request, and would refuse it again: not allowed, not found, not understood.
     #[error("status {status}: {problem}")]
     Status {
@@ -124,8 +135,9 @@ pub enum Error {
         /// What the batches before have come to.
         published: Box<Published>,
     },
-    /// The deadline of a batch has passed. Its outcome is unknown: publish again with the same message id.
-    #[error("not published in time, after {attempts} attempts")]
+    /// The deadline of a batch has passed, or the caller gave it up. Its outcome is unknown: publish again with the
+    /// same message id.
+    #[error("not published, after {attempts} attempts")]
     Deadline {
         /// The number of attempts.
         attempts: u32,

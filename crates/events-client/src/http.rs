@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::{RequestBuilder, Response, StatusCode, header::RETRY_AFTER};
+use reqwest::{
+    RequestBuilder, Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER},
+};
 
 use crate::{
     backoff::retry_after,
@@ -55,15 +58,25 @@ pub(crate) async fn send(
 /// Reads the hub's account of a refusal. Whatever happens to the body, the status counts.
 async fn failure_of(response: Response) -> Failed {
     let status = response.status();
-    let wait = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(retry_after);
+    let header = |name: HeaderName| {
+        let value = response.headers().get(name)?;
+        value.to_str().ok()
+    };
+    let wait = header(RETRY_AFTER).and_then(retry_after);
+    let moved_to = header(LOCATION)
+        .filter(|_address| status.is_redirection())
+        .map(str::to_owned);
+    // A page for people says nothing in one line.
+    let is_page = header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
     let body = tokio::time::timeout(PROBLEM_TIMEOUT, read_some(response))
         .await
         .unwrap_or_default();
-    let problem = Box::new(problem_of(&body));
+    let mut problem = Box::new(problem_of(if is_page { b"" } else { &body }));
+    if let Some(address) = moved_to {
+        problem.detail = Some(format!("moved to {address}"));
+    } else if is_page {
+        problem.title = status.canonical_reason().map(str::to_owned);
+    }
     let is_passing = status.is_server_error()
         || matches!(
             status,

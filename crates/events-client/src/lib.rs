@@ -28,7 +28,7 @@
 //! It does not look into events: what it takes and gives is JSON text. It drops no duplicates and fills no gaps;
 //! the hub promises each event once per cursor, and says with a [`Item::Gap`] when it cannot. It spawns no task:
 //! a stream moves while it is polled. Requests need a tokio runtime with time and I/O enabled. Addresses that
-//! begin with `https` need the feature `tls`.
+//! begin with `https` need the feature `tls`. It follows no redirect: where a hub has moved to is in the error.
 //!
 //! # Invariants
 //!
@@ -49,11 +49,13 @@ mod publish;
 mod subscribe;
 #[cfg(test)]
 mod test_server;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use client::{Client, ClientBuilder, PublishKind, StreamKind};
 pub use error::{Cause, Error, Problem};
 pub use events_sse::{Closing, ClosingReason, Gap, GapReason};
 pub use line::{EventLine, Json};
 pub use live::{LivePublisher, Receipt};
-pub use publish::{Publish, Published};
+pub use publish::{Publish, Published, Retry};
 pub use subscribe::{EventStream, Item, Subscribe};

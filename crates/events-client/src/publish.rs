@@ -96,6 +96,18 @@ pub struct Published {
     pub connections: u64,
 }
 
+/// An attempt to publish that failed, and can be repeated.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Retry<'a> {
+    /// Attempts of this batch so far.
+    pub attempts: u32,
+    /// The wait before the next one.
+    pub after: Duration,
+    /// Why the last one failed.
+    pub cause: &'a Cause,
+}
+
 impl Client {
     /// Publishes events in order, in batches of at most about 4 MiB and 1,000 events.
     ///
@@ -121,6 +133,24 @@ impl Client {
         request: &Publish,
         events: impl IntoIterator<Item = E>,
     ) -> Result<Published, Error> {
+        self.publish_with(request, events, |_| true).await
+    }
+
+    /// Publishes as [`Client::publish`] does, and asks before each repetition whether it shall be made.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`]; also [`Error::Deadline`] where `goes_on` says no.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::publish`].
+    pub async fn publish_with<E: EventLine>(
+        &self,
+        request: &Publish,
+        events: impl IntoIterator<Item = E>,
+        mut goes_on: impl FnMut(Retry<'_>) -> bool,
+    ) -> Result<Published, Error> {
         let url = request.url(self)?;
         let prefix = request.msg_id.clone().unwrap_or_else(random_id);
         let mut published = Published::default();
@@ -131,13 +161,13 @@ impl Client {
             line::append(&event, &mut line)?;
             if batch.is_full_for(line.len()) {
                 let full = batch.start_next();
-                self.publish_batch(request, &url, &prefix, full, &mut published)
+                self.publish_batch(request, &url, &prefix, full, &mut published, &mut goes_on)
                     .await?;
             }
             batch.push(&line);
         }
         if batch.n_lines > 0 {
-            self.publish_batch(request, &url, &prefix, batch, &mut published)
+            self.publish_batch(request, &url, &prefix, batch, &mut published, &mut goes_on)
                 .await?;
         }
         Ok(published)
@@ -150,6 +180,7 @@ impl Client {
         prefix: &str,
         batch: Batch,
         published: &mut Published,
+        goes_on: &mut impl FnMut(Retry<'_>) -> bool,
     ) -> Result<(), Error> {
         let mut url = url.clone();
         // Invariant 3: one id for all attempts.
@@ -190,10 +221,15 @@ impl Client {
                 Failed::Fatal { status, problem } => return Err(Error::Status { status, problem }),
             };
             let wait = backoff.next_wait(retry_after);
-            if Instant::now()
+            let is_late = Instant::now()
                 .checked_add(wait)
-                .is_none_or(|at| at >= until)
-            {
+                .is_none_or(|at| at >= until);
+            let retry = Retry {
+                attempts: backoff.n_failures(),
+                after: wait,
+                cause: &cause,
+            };
+            if is_late || !goes_on(retry) {
                 return Err(Error::Deadline {
                     attempts: backoff.n_failures(),
                     cause,

@@ -1,5 +1,6 @@
 //! The events that go over the wire: AG-UI 1.0, A2A 1.0 and 0.3, system, context, analytics and command-line
-//! events, how they are read strictly and written legally, and in which order the protocols allow them, and what AG-UI's events lead to.
+//! events, how they are read strictly and written legally, in which order the protocols allow them, and what
+//! those of an AG-UI thread lead to.
 //!
 //! ```
 //! use events_models::{

@@ -15,7 +15,7 @@ use std::{
 use divan::{AllocProfiler, Bencher, black_box, counter::ItemsCount};
 use events_broadcast::{Attach, Batch, Limits, Next, Subscription};
 use events_core::{ThreadId, UserId};
-use events_models::{AgUiEvent, AgUiEventBuilder, MessageRole};
+use events_models::{AgUiEvent, AgUiEventBuilder, MessageRole, agui::fold};
 use events_router::{EventRouter, Item, Published, RouterConfig};
 use futures_util::FutureExt;
 
@@ -169,4 +169,89 @@ fn publish_json_lines(bencher: Bencher<'_, '_>, n_lines: usize) {
             .expect("the memory log does not wait")
             .expect("the events are legal here")
     });
+}
+
+/// A router with a run in which so many deltas were published, and the run's turn.
+fn with_deltas(fold_bytes: usize, n_deltas: usize) -> (EventRouter, UserId) {
+    let router = EventRouter::new(RouterConfig {
+        fold_bytes,
+        ..RouterConfig::default()
+    });
+    let user = UserId::new("ada");
+    begin(&router, &user, 0);
+    for _ in 0..n_deltas {
+        route(&router, &user, content());
+    }
+    (router, user)
+}
+
+/// Begins the `n`th run, in a thread of its own.
+fn begin(router: &EventRouter, user: &UserId, n: usize) {
+    let _begun = [
+        AgUiEventBuilder::run_started(format!("thread-{n}"), format!("run-{n}"), None),
+        AgUiEventBuilder::text_message_start("m1", MessageRole::Assistant),
+    ]
+    .map(|event| route(router, user, event));
+}
+
+/// What the fold adds to publishing a delta into a full ring. Runs are changed now and then, so that the bound of a
+/// thread is never met; that is not measured.
+#[divan::bench(args = [0, fold::MAX_BYTES])]
+fn route_agui_folded(bencher: Bencher<'_, '_>, fold_bytes: usize) {
+    let (router, user) = with_deltas(fold_bytes, Limits::default().events);
+    let mut n_events = 0;
+    bencher
+        .with_inputs(|| {
+            n_events += 1;
+            if n_events % 8_192 == 0 {
+                let n = n_events / 8_192;
+                let _ended = [
+                    AgUiEventBuilder::text_message_end("m1"),
+                    AgUiEventBuilder::run_finished(
+                        format!("thread-{}", n - 1),
+                        format!("run-{}", n - 1),
+                        None,
+                    ),
+                ]
+                .map(|event| route(&router, &user, event));
+                begin(&router, &user, n);
+            }
+            content()
+        })
+        .bench_local_values(|event| route(&router, &user, event));
+}
+
+/// Joins a thread and reads its prelude; nothing has been said since the last joiner.
+#[divan::bench(args = [100, 10_000], sample_size = 4)]
+fn join(bencher: Bencher<'_, '_>, n_deltas: usize) {
+    let (router, user) = with_deltas(fold::MAX_BYTES, n_deltas);
+    bencher.bench_local(|| read_prelude(&router, &user));
+}
+
+/// The same after something has been said: the prelude is made anew.
+#[divan::bench(args = [100, 10_000], sample_size = 4)]
+fn join_after_a_delta(bencher: Bencher<'_, '_>, n_deltas: usize) {
+    let (router, user) = with_deltas(fold::MAX_BYTES, n_deltas);
+    bencher
+        .with_inputs(|| {
+            route(
+                &router,
+                &user,
+                AgUiEventBuilder::text_message_content("m1", "."),
+            )
+        })
+        .bench_local_values(|_| read_prelude(&router, &user));
+}
+
+fn read_prelude(router: &EventRouter, user: &UserId) -> usize {
+    let mut reader = router
+        .subscribe(user)
+        .thread("thread-0")
+        .expect("there is room");
+    let mut context = Context::from_waker(Waker::noop());
+    let (mut batch, mut n_events) = (Batch::default(), 0);
+    while reader.poll_next(&mut context, &mut batch).is_ready() {
+        n_events += batch.events.len();
+    }
+    n_events
 }

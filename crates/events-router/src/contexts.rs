@@ -3,43 +3,57 @@
 use events_core::ContextId;
 use events_models::{ContextSummary, SystemEvent};
 
+use crate::order_budget::{OrderBudget, count};
+
 /// A bounded list of contexts, the one that changed last at the end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ContextBook {
     contexts: Vec<ContextSummary>,
+    /// What a snapshot of them takes, in bytes of JSON, estimated from above.
+    json_bytes: usize,
 }
 
+/// What one context takes in a snapshot beside its texts, in bytes of JSON.
+const JSON_AROUND: usize = 160;
+
 impl ContextBook {
-    /// Contexts remembered per user; beyond it the one that has not changed for the longest goes.
-    const MAX: usize = 1_000;
+    /// What all contexts of a user may take in a snapshot, in bytes of JSON; each stream that begins is sent one.
+    pub(crate) const MAX_JSON_BYTES: usize = 256 << 10;
+
+    /// Counts the bytes that it holds, from above.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let names = self
+            .contexts
+            .iter()
+            .map(|context| context.context_id.as_str().len() + 48 + context.name.capacity());
+        self.contexts.capacity() * size_of::<ContextSummary>() + names.sum::<usize>()
+    }
 
     pub(crate) fn list(&self) -> Vec<ContextSummary> {
         self.contexts.clone()
     }
 
     /// Notes that a run has begun in a thread, which is a context.
-    pub(crate) fn saw_run(&mut self, thread: &str, now_ms: i64) {
-        self.touch(&ContextId::new(thread), now_ms);
+    pub(crate) fn saw_run(&mut self, thread: &str, now_ms: i64, budget: &OrderBudget) {
+        self.touch(&ContextId::new(thread), None, now_ms, budget);
     }
 
-    pub(crate) fn saw_system(&mut self, event: &SystemEvent, now_ms: i64) {
+    pub(crate) fn saw_system(&mut self, event: &SystemEvent, now_ms: i64, budget: &OrderBudget) {
         match event {
             SystemEvent::ContextCreated {
                 context_id, name, ..
             } => {
-                self.touch(context_id, now_ms).name.clone_from(name);
+                self.touch(context_id, Some(name), now_ms, budget);
             }
             SystemEvent::ContextUpdated {
                 context_id, name, ..
             } => {
-                let context = self.touch(context_id, now_ms);
-                if let Some(name) = name {
-                    context.name.clone_from(name);
-                }
+                self.touch(context_id, name.as_deref(), now_ms, budget);
             }
             SystemEvent::ContextDeleted { context_id, .. } => {
                 self.contexts
                     .retain(|context| context.context_id != *context_id);
+                self.json_bytes = self.contexts.iter().map(json_bytes).sum();
             }
             SystemEvent::ContextsSnapshot { .. }
             | SystemEvent::Connected { .. }
@@ -47,13 +61,19 @@ impl ContextBook {
         }
     }
 
-    fn touch(&mut self, id: &ContextId, now_ms: i64) -> &mut ContextSummary {
+    /// Puts a context at the end, with its new name if it has one; beyond the bounds those that have not changed for
+    /// the longest go.
+    fn touch(&mut self, id: &ContextId, name: Option<&str>, now_ms: i64, budget: &OrderBudget) {
         let found = self
             .contexts
             .iter()
             .rposition(|context| context.context_id == *id);
         let mut context = match found {
-            Some(index) => self.contexts.remove(index),
+            Some(index) => {
+                let context = self.contexts.remove(index);
+                self.json_bytes -= json_bytes(&context);
+                context
+            }
             None => ContextSummary {
                 context_id: id.clone(),
                 name: id.as_str().to_owned(),
@@ -62,12 +82,32 @@ impl ContextBook {
                 message_count: None,
             },
         };
-        context.updated_at_ms = Some(now_ms);
-        if self.contexts.len() == Self::MAX {
-            self.contexts.remove(0);
+        if let Some(name) = name {
+            name.clone_into(&mut context.name);
         }
+        context.updated_at_ms = Some(now_ms);
+        self.json_bytes += json_bytes(&context);
         self.contexts.push(context);
-        let last = self.contexts.len() - 1;
-        &mut self.contexts[last]
+        while self.contexts.len() > budget.contexts_per_user
+            || self.json_bytes > Self::MAX_JSON_BYTES
+        {
+            let oldest = self.contexts.remove(0);
+            self.json_bytes -= json_bytes(&oldest);
+            count(&budget.counters.contexts_forgotten);
+        }
     }
+}
+
+fn json_bytes(context: &ContextSummary) -> usize {
+    JSON_AROUND + escaped_len(context.context_id.as_str()) + escaped_len(&context.name)
+}
+
+/// The length of a text as JSON, without its quotes.
+fn escaped_len(text: &str) -> usize {
+    let of_byte = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        byte if byte < 0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(of_byte).sum()
 }

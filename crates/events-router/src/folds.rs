@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::lane::LaneState;
-
 /// The account of all folds, and how often its bound was hit.
 #[derive(Debug)]
 pub(crate) struct Folds {
@@ -12,7 +10,7 @@ pub(crate) struct Folds {
     /// Threads and tasks that were forgotten, or whose fold was given up, to stay within the bound.
     shed: AtomicU64,
     /// The shard that gives next.
-    pub(crate) hand: AtomicUsize,
+    hand: AtomicUsize,
 }
 
 impl Folds {
@@ -25,10 +23,8 @@ impl Folds {
         }
     }
 
-    /// Adds what a user's folds have grown or shrunk by since the last time.
-    pub(crate) fn account(&self, state: &mut LaneState) {
-        let bytes = state.fold_bytes();
-        let before = std::mem::replace(&mut state.folds_accounted, bytes);
+    /// Changes what one user's folds take.
+    pub(crate) fn change(&self, before: usize, bytes: usize) {
         if bytes > before {
             self.bytes.fetch_add(bytes - before, Ordering::Relaxed);
         } else if bytes < before {
@@ -42,6 +38,10 @@ impl Folds {
 
     pub(crate) fn is_exceeded(&self) -> bool {
         self.bytes() > self.limit
+    }
+
+    pub(crate) fn next_shard(&self) -> usize {
+        self.hand.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn count_shed(&self, n: usize) {

@@ -6,10 +6,13 @@ use std::{
     time::Duration,
 };
 
-use events_core::RecordIds;
+use events_core::{EventId, RecordIds};
 use hashbrown::HashMap;
 
-use crate::MsgId;
+use crate::{
+    MsgId,
+    order_budget::{OrderBudget, count},
+};
 
 /// How long and how many message ids are remembered, per user.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +45,8 @@ impl MsgHasher {
 pub(crate) struct Known {
     ids: HashMap<u128, RecordIds>,
     order: VecDeque<(i64, u128)>,
+    /// Bytes of id lists that are too long to lie in the map.
+    spilled_bytes: usize,
 }
 
 impl Known {
@@ -49,23 +54,62 @@ impl Known {
         self.ids.get(&key)
     }
 
-    pub(crate) fn insert(&mut self, key: u128, ids: RecordIds, now_ms: i64, bounds: KnownBounds) {
-        self.forget_old(now_ms, bounds);
-        if self.ids.insert(key, ids).is_none() {
-            self.order.push_back((now_ms, key));
+    pub(crate) fn insert(&mut self, key: u128, ids: RecordIds, now_ms: i64, budget: &OrderBudget) {
+        self.forget_old(now_ms, budget);
+        self.spilled_bytes += spilled_bytes(&ids);
+        match self.ids.insert(key, ids) {
+            None => self.order.push_back((now_ms, key)),
+            Some(ids) => self.spilled_bytes -= spilled_bytes(&ids),
         }
     }
 
-    fn forget_old(&mut self, now_ms: i64, bounds: KnownBounds) {
+    /// Estimates from above what another message id adds, in bytes.
+    pub(crate) fn growth_of(ids: &RecordIds) -> usize {
+        // Both tables grow by doubling.
+        5 * size_of::<(u128, RecordIds)>() + 2 * size_of::<(i64, u128)>() + spilled_bytes(ids)
+    }
+
+    /// Counts the bytes that it holds, from above.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.ids.allocation_size()
+            + self.order.capacity() * size_of::<(i64, u128)>()
+            + self.spilled_bytes
+    }
+
+    fn forget_old(&mut self, now_ms: i64, budget: &OrderBudget) {
+        let bounds = budget.known;
         let oldest_ms =
             now_ms.saturating_sub(i64::try_from(bounds.age.as_millis()).unwrap_or(i64::MAX));
+        let most = if budget.is_exceeded() {
+            bounds.count
+        } else {
+            bounds.count.saturating_mul(KnownBounds::OVERFLOW)
+        };
         while let Some((at_ms, key)) = self.order.front() {
-            let is_dispensable = self.order.len() >= bounds.count && *at_ms < oldest_ms;
-            if !is_dispensable && self.order.len() < bounds.count * KnownBounds::OVERFLOW {
+            let is_old = *at_ms < oldest_ms;
+            if !(is_old && self.order.len() >= bounds.count) && self.order.len() < most {
                 break;
             }
-            self.ids.remove(key);
+            if !is_old {
+                count(&budget.counters.message_ids_forgotten);
+            }
+            if let Some(ids) = self.ids.remove(key) {
+                self.spilled_bytes -= spilled_bytes(&ids);
+            }
             self.order.pop_front();
         }
+        // The space of a burst is given back.
+        if self.order.capacity() > 64 && self.order.len() * 4 < self.order.capacity() {
+            self.order.shrink_to(self.order.len() * 2);
+            self.ids.shrink_to(self.ids.len() * 2);
+        }
+    }
+}
+
+fn spilled_bytes(ids: &RecordIds) -> usize {
+    if ids.spilled() {
+        ids.capacity() * size_of::<EventId>() + 32
+    } else {
+        0
     }
 }

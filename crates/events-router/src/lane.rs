@@ -1,37 +1,69 @@
 //! The order state of one user: threads, tasks, message ids, contexts.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use events_core::UserId;
 
 use crate::{
     contexts::ContextBook,
     known::Known,
+    order_budget::{Charge, OrderBudget},
     tasks::{SavedTasks, Tasks},
     threads::{SavedThreads, Threads},
 };
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lane {
     state: Mutex<LaneState>,
 }
 
 impl Lane {
+    pub(crate) fn new(budget: Arc<OrderBudget>, user: &UserId, now_ms: i64) -> Self {
+        let mut state = LaneState {
+            threads: Threads::default(),
+            tasks: Tasks::default(),
+            known: Known::default(),
+            contexts: ContextBook::default(),
+            touched_ms: now_ms,
+            removed: false,
+            charge: Charge::default(),
+            fold_charge: 0,
+            n_name_bytes: user.as_str().len(),
+            budget,
+        };
+        state.charge.set(state.held_bytes(), &state.budget);
+        Self {
+            state: Mutex::new(state),
+        }
+    }
+
     /// Locks the lane. Its holders change it only by steps that are complete in themselves.
     pub(crate) fn lock(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LaneState {
     pub(crate) threads: Threads,
     pub(crate) tasks: Tasks,
     pub(crate) known: Known,
     pub(crate) contexts: ContextBook,
     pub(crate) touched_ms: i64,
-    /// What of the folds' bytes is in the account of all users.
-    pub(crate) folds_accounted: usize,
     /// It is no longer in use; whoever finds it so looks the user up again.
     pub(crate) removed: bool,
+    charge: Charge,
+    /// What of the folds' bytes is in the account of all users.
+    fold_charge: usize,
+    n_name_bytes: usize,
+    pub(crate) budget: Arc<OrderBudget>,
+}
+
+impl Drop for LaneState {
+    fn drop(&mut self) {
+        self.charge.set(0, &self.budget);
+        self.budget.folds.change(self.fold_charge, 0);
+    }
 }
 
 /// What a batch has changed so far, to be put back if one of its events is refused.
@@ -42,6 +74,45 @@ pub(crate) struct Undo {
 }
 
 impl LaneState {
+    /// What a user's order state costs beside what is in it, in bytes: the lane, and its place in a table that may
+    /// be half empty.
+    const BYTES: usize = size_of::<Self>() + 24 * size_of::<usize>() + 128;
+
+    /// Pays for what has been added, estimated from above.
+    pub(crate) fn pay(&mut self, bytes: usize) {
+        self.charge.add(bytes, &self.budget);
+        if self.charge.is_vague() {
+            self.charge.set(self.held_bytes(), &self.budget);
+        }
+    }
+
+    /// Brings what the folds take into the account of all users.
+    pub(crate) fn account_folds(&mut self) {
+        let bytes = self.fold_bytes();
+        self.budget.folds.change(self.fold_charge, bytes);
+        self.fold_charge = bytes;
+    }
+
+    /// Counts the bytes that it holds beside the folds, from above; looks at everything.
+    fn held_bytes(&self) -> usize {
+        Self::BYTES
+            + self.n_name_bytes
+            + self.threads.held_bytes()
+            + self.tasks.held_bytes()
+            + self.known.held_bytes()
+            + self.contexts.held_bytes()
+    }
+
+    /// Counts the threads that are remembered.
+    pub(crate) fn n_threads(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Tells how many runs are active.
+    pub(crate) fn active_runs(&self) -> usize {
+        self.threads.active_runs()
+    }
+
     /// Tells what the folds of threads and tasks take together, in bytes.
     pub(crate) const fn fold_bytes(&self) -> usize {
         self.threads.fold_bytes() + self.tasks.fold_bytes()

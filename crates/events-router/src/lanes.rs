@@ -12,8 +12,8 @@ use events_core::{Clock, EventError, EventResult, UserId};
 use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
 
 use crate::{
-    folds::Folds,
     lane::{Lane, LaneState},
+    order_budget::{OrderBudget, add, count},
 };
 
 const SHARDS: usize = 64;
@@ -30,11 +30,16 @@ pub(crate) struct Lanes {
     max: usize,
     /// How long an idle lane is kept, in milliseconds.
     idle_ms: i64,
-    pub(crate) folds: Folds,
+    pub(crate) budget: Arc<OrderBudget>,
+    /// Where room is looked for next.
+    next_shard: AtomicUsize,
 }
 
+/// Shards that one publish searches for idle users when the order state of all is full.
+const SHARDS_PER_SEARCH: usize = 4;
+
 impl Lanes {
-    pub(crate) fn new(max: usize, idle_ms: i64, fold_bytes: usize) -> Self {
+    pub(crate) fn new(max: usize, idle_ms: i64, budget: OrderBudget) -> Self {
         let shards = std::iter::repeat_with(|| Mutex::new(HashTable::new()))
             .take(SHARDS)
             .collect();
@@ -44,7 +49,8 @@ impl Lanes {
             len: AtomicUsize::new(0),
             max,
             idle_ms,
-            folds: Folds::new(fold_bytes),
+            budget: Arc::new(budget),
+            next_shard: AtomicUsize::new(0),
         }
     }
 
@@ -61,10 +67,43 @@ impl Lanes {
             // It may have been removed between the look-up and the lock; then the next look-up makes a new one.
             if !state.removed {
                 let done = work(&mut state);
-                self.folds.account(&mut state);
+                state.account_folds();
                 return Ok(done);
             }
         }
+    }
+
+    /// Counts the users that have a lane.
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Refuses while the state of all users takes more bytes than it may, and nobody can be forgotten.
+    ///
+    /// A user who has published within the time for which message ids are promised is not forgotten: a retry
+    /// would be taken for something new.
+    pub(crate) fn check_room(&self, now_ms: i64) -> EventResult<()> {
+        for _ in 0..SHARDS_PER_SEARCH {
+            if !self.budget.is_exceeded() {
+                return Ok(());
+            }
+            let index = self.next_shard.fetch_add(1, Ordering::Relaxed) % SHARDS;
+            let mut shard = self.shards[index]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let age_ms = i64::try_from(self.budget.known.age.as_millis()).unwrap_or(i64::MAX);
+            let n_removed = remove_idle(&mut shard, now_ms.saturating_sub(age_ms));
+            drop(shard);
+            self.len.fetch_sub(n_removed, Ordering::Relaxed);
+            add(&self.budget.counters.users_evicted, n_removed);
+        }
+        if !self.budget.is_exceeded() {
+            return Ok(());
+        }
+        count(&self.budget.counters.refused_full);
+        Err(EventError::Overloaded(
+            "the threads, tasks and message ids of all users take all the memory that they may",
+        ))
     }
 
     pub(crate) fn find(&self, user: &UserId) -> Option<Arc<Lane>> {
@@ -91,8 +130,10 @@ impl Lanes {
         if self.len.load(Ordering::Relaxed) >= self.max
             && shard.find(hash, |(other, _)| other == user).is_none()
         {
-            let n_removed = remove_idle(&mut shard, clock.now_ms(), &self.folds);
+            let n_removed = remove_idle(&mut shard, clock.now_ms());
+            add(&self.budget.counters.users_evicted, n_removed);
             if self.len.fetch_sub(n_removed, Ordering::Relaxed) - n_removed >= self.max {
+                count(&self.budget.counters.users_refused);
                 return Err(EventError::Overloaded("too many users have runs"));
             }
         }
@@ -103,8 +144,7 @@ impl Lanes {
         ) {
             Entry::Occupied(entry) => Ok(Arc::clone(&entry.get().1)),
             Entry::Vacant(entry) => {
-                let lane = Arc::new(Lane::default());
-                lane.lock().touched_ms = clock.now_ms();
+                let lane = Arc::new(Lane::new(Arc::clone(&self.budget), user, clock.now_ms()));
                 entry.insert((user.clone(), Arc::clone(&lane)));
                 self.len.fetch_add(1, Ordering::Relaxed);
                 Ok(lane)
@@ -120,10 +160,11 @@ impl Lanes {
             for (_, lane) in &*shard {
                 let mut state = lane.lock();
                 state.forget_idle(before_ms);
-                self.folds.account(&mut state);
+                state.account_folds();
             }
-            let n_removed = remove_idle(&mut shard, before_ms, &self.folds);
+            let n_removed = remove_idle(&mut shard, before_ms);
             self.len.fetch_sub(n_removed, Ordering::Relaxed);
+            add(&self.budget.counters.users_forgotten, n_removed);
         }
     }
 
@@ -144,31 +185,31 @@ impl Lanes {
     ///
     /// Shard after shard gives the older half of its threads without a run and of its ended tasks; if none has any,
     /// shard after shard gives up its largest fold, whose thread or task goes on without a prelude.
-    pub(crate) fn shed(&self) {
+    pub(crate) fn shed_folds(&self) {
+        let folds = &self.budget.folds;
         for gives_up in [false, true] {
             for _ in 0..SHARDS {
-                if !self.folds.is_exceeded() {
+                if !folds.is_exceeded() {
                     return;
                 }
-                let shard = self.folds.hand.fetch_add(1, Ordering::Relaxed) % SHARDS;
-                let shard = self.shards[shard].lock();
-                let shard = shard.unwrap_or_else(PoisonError::into_inner);
-                let n_shed = if gives_up {
-                    give_up_largest(&shard, &self.folds)
+                let shard = &self.shards[folds.next_shard() % SHARDS];
+                let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+                folds.count_shed(if gives_up {
+                    give_up_largest(&shard)
                 } else {
-                    forget_older_half(&shard, &self.folds)
-                };
-                self.folds.count_shed(n_shed);
+                    forget_older_half(&shard)
+                });
             }
         }
     }
 
-    pub(crate) fn active_runs(&self) -> usize {
+    /// Adds up a number of each lane.
+    pub(crate) fn sum(&self, of_lane: impl Fn(&LaneState) -> usize) -> usize {
         let of_shard = |shard: &Shard| {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard
                 .iter()
-                .map(|(_, lane)| lane.lock().threads.active_runs())
+                .map(|(_, lane)| of_lane(&lane.lock()))
                 .sum::<usize>()
         };
         self.shards.iter().map(of_shard).sum()
@@ -180,49 +221,46 @@ impl Lanes {
 }
 
 /// Removes the lanes without an active run that nobody has touched since `before_ms`.
-fn remove_idle(shard: &mut Users, before_ms: i64, folds: &Folds) -> usize {
+fn remove_idle(shard: &mut Users, before_ms: i64) -> usize {
     let n_before = shard.len();
     shard.retain(|(_, lane)| {
         let mut state = lane.lock();
-        state.removed = state.threads.active_runs() == 0 && state.touched_ms < before_ms;
-        if state.removed {
-            state.threads.forget_idle(i64::MAX);
-            state.tasks.clear();
-            folds.account(&mut state);
-        }
+        state.removed = state.active_runs() == 0 && state.touched_ms < before_ms;
         !state.removed
     });
     n_before - shard.len()
 }
 
-fn forget_older_half(shard: &Users, folds: &Folds) -> usize {
-    let mut ages: Vec<i64> = Vec::new();
+/// Forgets half of the threads without an active run and of the tasks that have ended, those that were written to longest ago, and counts them.
+fn forget_older_half(shard: &Users) -> usize {
+    let mut idle_since: Vec<i64> = Vec::new();
     for (_, lane) in shard {
-        ages.extend(lane.lock().idle_since());
+        idle_since.extend(lane.lock().idle_since());
     }
-    let middle = ages.len() / 2;
-    if ages.is_empty() {
+    if idle_since.is_empty() {
         return 0;
     }
-    let (_, median_ms, _) = ages.select_nth_unstable(middle);
+    let middle = idle_since.len() / 2;
+    let (_, median_ms, _) = idle_since.select_nth_unstable(middle);
     let before_ms = median_ms.saturating_add(1);
     let forget = |(_, lane): &(UserId, Arc<Lane>)| {
         let mut state = lane.lock();
         let n_forgotten = state.forget_idle(before_ms);
-        folds.account(&mut state);
+        state.account_folds();
         n_forgotten
     };
     shard.iter().map(forget).sum()
 }
 
-fn give_up_largest(shard: &Users, folds: &Folds) -> usize {
+/// Gives up the largest fold of the user whose folds take the most, and counts it.
+fn give_up_largest(shard: &Users) -> usize {
     let largest = shard
         .iter()
         .max_by_key(|(_, lane)| lane.lock().fold_bytes());
     largest.map_or(0, |(_, lane)| {
         let mut state = lane.lock();
         let has_given = state.give_up_largest();
-        folds.account(&mut state);
+        state.account_folds();
         usize::from(has_given)
     })
 }

@@ -44,6 +44,7 @@ mod known;
 mod lane;
 mod lanes;
 mod memory_log;
+mod order_budget;
 mod overdue;
 mod publish;
 mod refusal;
@@ -64,6 +65,7 @@ mod tests;
 
 pub use event::{BusEvent, Item, MsgId, MsgIdError};
 pub use memory_log::MemoryLog;
+pub use order_budget::OrderStats;
 pub use refusal::{PublishError, Refusal};
 pub use router::{EventRouter, Published, Routed, RouterConfig};
 pub use routes::{A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, ContextBroadcaster};

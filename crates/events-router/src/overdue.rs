@@ -1,5 +1,7 @@
 //! Runs that their producers have left.
 
+use std::sync::atomic::Ordering;
+
 use events_core::{ThreadId, UserId};
 use events_models::AgUiEventBuilder;
 
@@ -22,11 +24,14 @@ impl EventRouter {
                 thread: Some(ThreadId::from(&*thread)),
                 event: AgUiEventBuilder::run_error(message, code),
             });
-            if let Err(error) = self.append_one(state, user, item) {
-                tracing::warn!(
+            match self.append_one(state, user, item) {
+                Ok(_) => {
+                    self.inner.runs_timed_out.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "silent run not ended"
-                );
+                ),
             }
         }
     }
@@ -39,7 +44,7 @@ impl EventRouter {
                 let mut state = lane.lock();
                 if !state.removed {
                     self.end_overdue_runs(&mut state, &user);
-                    inner.lanes.folds.account(&mut state);
+                    state.account_folds();
                 }
             }
         }

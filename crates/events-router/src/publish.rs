@@ -1,6 +1,6 @@
 //! From items to records: known ids, threads, order, encoding, append.
 
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use events_core::{Channel, EventError, Record, RecordIds, UserId};
@@ -9,9 +9,10 @@ use smallvec::SmallVec;
 
 use crate::{
     BusEvent, EventRouter, Item, MsgId, PublishError, Published, Refusal,
+    known::Known,
     lane::{LaneState, Undo},
+    order_budget::{growth_of_agui, growth_of_other},
     routes::{A2A, AGUI, CONTEXT, SYSTEM},
-    threads::ThreadBounds,
 };
 
 type Records = SmallVec<[Record; 2]>;
@@ -47,8 +48,9 @@ struct Batch {
     /// A single event needs no copy of its thread's state unless chunks are about: see `admit`.
     is_single: bool,
     thread_of_request: Option<Arc<str>>,
-    thread_bounds: ThreadBounds,
     event_limit: usize,
+    /// What the events add to the order state, in bytes, estimated from above.
+    growth: usize,
     /// Where events are encoded.
     scratch: Vec<u8>,
     /// The time of the append, in milliseconds; the log tells it.
@@ -100,16 +102,18 @@ impl EventRouter {
         is_single: bool,
     ) -> Result<Published, PublishError> {
         let inner = &*self.inner;
+        inner.lanes.check_room(inner.clock.now_ms())?;
         let published = inner.lanes.in_lane(user, &*inner.clock, |state| {
             self.end_overdue_runs(state, user);
             self.append_in(state, Batch::new(is_single, inner), user, items)
         })?;
-        if inner.lanes.folds.is_exceeded() {
-            inner.lanes.shed();
+        if inner.lanes.budget.folds.is_exceeded() {
+            inner.lanes.shed_folds();
         }
         published
     }
 
+    /// Appends an item for a user whose lane is locked.
     pub(crate) fn append_one(
         &self,
         state: &mut LaneState,
@@ -150,6 +154,8 @@ impl EventRouter {
                 }
             }
         });
+        // Also what was put back has grown the tables.
+        state.pay(batch.growth);
         let delivery = appended?;
         let mut published = Published {
             agui: delivery.reached(&inner.agui).connections(),
@@ -157,7 +163,7 @@ impl EventRouter {
             contexts: delivery.reached(&inner.contexts).connections(),
             ..Published::default()
         };
-        batch.settle(state, &delivery.ids, inner.known_bounds, &mut published);
+        batch.settle(state, &delivery.ids, &mut published);
         Ok(published)
     }
 
@@ -169,7 +175,7 @@ impl EventRouter {
         run: &str,
     ) -> Option<Vec<AgUiEvent>> {
         let lane = self.inner.lanes.find(user)?;
-        let state: MutexGuard<'_, LaneState> = lane.lock();
+        let state = lane.lock();
         state
             .threads
             .closing_events(thread, run, self.inner.clock.now_ms())
@@ -212,10 +218,10 @@ impl Batch {
             told: Vec::new(),
             told_tasks: Vec::new(),
             undo: Undo::default(),
-            thread_bounds: inner.thread_bounds,
             is_single,
             thread_of_request: None,
             event_limit: inner.log_store().limits().event_bytes,
+            growth: 0,
             scratch: Vec::with_capacity(SCRATCH_BYTES),
             now_ms: 0,
         }
@@ -255,6 +261,7 @@ impl Batch {
             BusEvent::A2A(event) => self.admit_a2a(state, event, item.msg_id.as_ref())?,
             BusEvent::System(event) => {
                 let json = self.encode(|out| event.write_json(out))?;
+                self.growth += growth_of_other(json.len());
                 self.push(SYSTEM, None, json, item.msg_id.as_ref())?;
                 self.seen.push(Seen::System(event));
             }
@@ -281,23 +288,29 @@ impl Batch {
         event: AgUiEvent,
         msg_id: Option<&MsgId>,
     ) -> Result<(), Refused> {
-        let threads = &mut state.threads;
-        let (bounds, now_ms) = (self.thread_bounds, self.now_ms);
+        let LaneState {
+            threads, budget, ..
+        } = state;
         let mut event = event;
         if self.is_single && !event.is_chunk() {
             // Everything that can fail comes before the change of state, so nothing needs to be put back.
             let json = self.encode(|out| event.write_json(out))?;
             self.check_size(&json)?;
-            match threads.admit_plain(thread, event, bounds, now_ms)? {
-                None => return self.push(AGUI, Some(thread), json, msg_id),
+            let growth = growth_of_agui(&event, json.len());
+            match threads.admit_plain(thread, event, budget, self.now_ms)? {
+                None => {
+                    self.growth += growth;
+                    return self.push(AGUI, Some(thread), json, msg_id);
+                }
                 Some(back) => event = back,
             }
         }
         let mut admitted = Vec::new();
         threads.save(thread, &mut self.undo.threads);
-        threads.admit(thread, event, bounds, now_ms, &mut admitted)?;
+        threads.admit(thread, event, budget, self.now_ms, &mut admitted)?;
         for event in admitted {
             let json = self.encode(|out| event.write_json(out))?;
+            self.growth += growth_of_agui(&event, json.len());
             self.push(AGUI, Some(thread), json, msg_id)?;
             self.told.push((Arc::clone(thread), event));
         }
@@ -321,11 +334,12 @@ impl Batch {
         if !self.is_single {
             state.tasks.save(&task, &mut self.undo.tasks);
         }
-        let fold_bytes = self.thread_bounds.fold_bytes;
-        state.tasks.admit(&task, &event, fold_bytes, self.now_ms)?;
+        let LaneState { tasks, budget, .. } = state;
+        tasks.admit(&task, &event, self.now_ms, budget)?;
+        self.growth += growth_of_other(json.len());
         self.push(A2A, Some(&task), json, msg_id)?;
         if self.is_single {
-            state.tasks.tell(&task, event);
+            tasks.tell(&task, event);
         } else {
             self.told_tasks.push((task, event));
         }
@@ -377,14 +391,9 @@ impl Batch {
     }
 
     /// Hands out the ids that the log gave, and remembers what only a batch that is in the log may change.
-    fn settle(
-        self,
-        state: &mut LaneState,
-        ids: &RecordIds,
-        bounds: crate::known::KnownBounds,
-        published: &mut Published,
-    ) {
+    fn settle(self, state: &mut LaneState, ids: &RecordIds, published: &mut Published) {
         let mut new_ids = ids.iter().copied();
+        let mut growth = 0;
         for plan in self.plans {
             match plan {
                 Plan::Known(ids) => {
@@ -396,23 +405,32 @@ impl Batch {
                     published.ids.extend(new_ids.by_ref().take(n_records));
                     if let Some(key) = key {
                         let ids = published.ids[n_before..].into();
-                        state.known.insert(key, ids, self.now_ms, bounds);
+                        growth += Known::growth_of(&ids);
+                        state.known.insert(key, ids, self.now_ms, &state.budget);
                     }
                 }
             }
         }
+        let LaneState {
+            threads,
+            tasks,
+            contexts,
+            budget,
+            ..
+        } = &mut *state;
         for (thread, event) in self.told {
-            state.threads.tell(&thread, event);
+            threads.tell(&thread, event);
         }
         for (task, event) in self.told_tasks {
-            state.tasks.tell(&task, event);
+            tasks.tell(&task, event);
         }
         for seen in self.seen {
             match seen {
-                Seen::Run(thread) => state.contexts.saw_run(&thread, self.now_ms),
-                Seen::System(event) => state.contexts.saw_system(&event, self.now_ms),
+                Seen::Run(thread) => contexts.saw_run(&thread, self.now_ms, budget),
+                Seen::System(event) => contexts.saw_system(&event, self.now_ms, budget),
             }
         }
+        state.pay(growth);
     }
 }
 

@@ -1,6 +1,13 @@
 //! The handle that producers and servers share.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use events_broadcast::{Limits, LogStore};
@@ -12,10 +19,13 @@ use events_models::{
 use crate::{
     A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, BusEvent, ContextBroadcaster, Item,
     MemoryLog, PublishError, Run, Subscribe,
-    known::{KnownBounds, MsgHasher},
+    contexts::ContextBook,
+    known::MsgHasher,
+    lane::LaneState,
     lanes::Lanes,
+    order_budget::{OrderBudget, OrderStats},
     routes::{A2A_VIEW, AGUI_VIEW, ANALYTICS_VIEW, CONTEXTS_VIEW},
-    threads::{ThreadBounds, millis},
+    threads::millis,
 };
 
 /// Bounds of an [`EventRouter`].
@@ -31,11 +41,21 @@ pub struct RouterConfig {
     pub idle: Duration,
     /// How long a run may be silent before it is ended with RUN_ERROR.
     pub run_timeout: Duration,
-    /// What the fold of one thread or task may take, in bytes; beyond it there is no prelude. 0 turns folds off.
+    /// What the fold of one thread or task may take, in bytes; beyond it there is no prelude.
+    /// With 0 nothing is folded.
     pub fold_bytes: usize,
     /// What the folds of all users may take together, in bytes; beyond it the oldest finished threads and tasks
     /// go first.
     pub fold_total_bytes: usize,
+    /// Threads without an active run that are remembered per user.
+    pub threads_per_user: usize,
+    /// Tasks that are remembered per user.
+    pub tasks_per_user: usize,
+    /// Contexts that are remembered per user.
+    pub contexts_per_user: usize,
+    /// Bytes of order state over all users: threads, tasks, message ids, contexts. Beyond it users that have been
+    /// idle for [`RouterConfig::dedupe_age`] are forgotten, and when there is none, publishing is refused.
+    pub order_bytes: usize,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -50,8 +70,49 @@ impl Default for RouterConfig {
             run_timeout: Duration::from_secs(15 * 60),
             fold_bytes: fold::MAX_BYTES,
             fold_total_bytes: 128 << 20,
+            threads_per_user: 1_024,
+            tasks_per_user: 1_024,
+            contexts_per_user: 1_000,
+            // Room for the users that have a log by default, each with a short run and the ids of its messages: such
+            // a user is charged some 7 KiB.
+            order_bytes: 1 << 30,
             clock: Arc::new(SystemClock),
         }
+    }
+}
+
+impl RouterConfig {
+    /// Returns the bounds of the analytics log: events are live only, so it holds a small buffer for attached readers
+    /// and an eighth of the bytes, and nothing to resume.
+    #[must_use]
+    pub fn analytics_limits(&self) -> Limits {
+        Limits {
+            events: 0,
+            total_bytes: self.limits.total_bytes / 8,
+            ..self.limits.clone()
+        }
+    }
+
+    /// Computes the most bytes that the logs and the order state of a router can take, without connections and
+    /// batches that are being appended, if a user's name has at most `name_bytes`. The parts are named.
+    #[must_use]
+    pub fn worst_case_parts(&self, name_bytes: usize) -> [(&'static str, usize); 5] {
+        let analytics = self.analytics_limits();
+        let of_users = self.limits.worst_case_user_bytes(name_bytes);
+        [
+            ("events", self.limits.worst_case_event_bytes()),
+            ("analytics events", analytics.worst_case_event_bytes()),
+            // The analytics log has users of its own; names are shared between the logs at best.
+            ("users", of_users.saturating_mul(2)),
+            ("threads, tasks and message ids", self.order_bytes),
+            // Beside the content of a thread stands the prelude made of it, and the account runs after the event.
+            (
+                "folds",
+                self.fold_total_bytes
+                    .saturating_mul(3)
+                    .saturating_add(self.fold_bytes),
+            ),
+        ]
     }
 }
 
@@ -101,52 +162,39 @@ pub(crate) struct Inner {
     pub(crate) contexts: ContextBroadcaster,
     pub(crate) analytics: AnalyticsBroadcaster,
     pub(crate) lanes: Lanes,
-    pub(crate) thread_bounds: ThreadBounds,
     pub(crate) msg_hasher: MsgHasher,
-    pub(crate) known_bounds: KnownBounds,
+    pub(crate) runs_timed_out: AtomicU64,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl EventRouter {
+    /// What the contexts of a user take at most, in bytes of JSON; beyond it those that changed longest ago are
+    /// forgotten.
+    pub const MAX_SNAPSHOT_BYTES: usize = ContextBook::MAX_JSON_BYTES;
+
     /// Makes an isolated router with the memory log.
     #[must_use]
     pub fn new(config: RouterConfig) -> Self {
+        let analytics_limits = config.analytics_limits();
+        let budget = OrderBudget::new(&config);
         let RouterConfig {
             limits,
-            dedupe_age,
-            dedupe_ids,
             idle,
-            run_timeout,
-            fold_bytes,
-            fold_total_bytes,
             clock,
+            ..
         } = config;
         let users = limits.users;
-        // Analytics are live only: a small buffer for attached readers, nothing to resume.
-        let total_bytes = limits.total_bytes / 8;
-        let store = LogStore::with_clock(limits.clone(), Arc::clone(&clock));
-        let live = Limits {
-            events: 0,
-            total_bytes,
-            ..limits
-        };
-        let analytics_store = LogStore::with_clock(live, Arc::clone(&clock));
+        let store = LogStore::with_clock(limits, Arc::clone(&clock));
+        let analytics_store = LogStore::with_clock(analytics_limits, Arc::clone(&clock));
         let inner = Inner {
             agui: AgUiBroadcaster::on(&store, AGUI_VIEW),
             a2a: A2ABroadcaster::on(&store, A2A_VIEW),
             contexts: ContextBroadcaster::on(&store, CONTEXTS_VIEW),
             analytics: AnalyticsBroadcaster::on(&analytics_store, ANALYTICS_VIEW),
             log: MemoryLog::new(store),
-            lanes: Lanes::new(users, millis(idle), fold_total_bytes),
-            thread_bounds: ThreadBounds {
-                run_timeout_ms: millis(run_timeout),
-                fold_bytes,
-            },
+            lanes: Lanes::new(users, millis(idle), budget),
             msg_hasher: MsgHasher::default(),
-            known_bounds: KnownBounds {
-                age: dedupe_age,
-                count: dedupe_ids,
-            },
+            runs_timed_out: AtomicU64::new(0),
             clock,
         };
         Self {
@@ -193,28 +241,51 @@ impl EventRouter {
     /// Lists the contexts of a user that this router has seen, the one that changed last at the end.
     #[must_use]
     pub fn contexts_of(&self, user: &UserId) -> Vec<ContextSummary> {
-        self.inner
-            .lanes
-            .find(user)
-            .map_or_else(Vec::new, |lane| lane.lock().contexts.list())
+        let Some(lane) = self.inner.lanes.find(user) else {
+            return Vec::new();
+        };
+        let state = lane.lock();
+        let mut contexts = state.contexts.list();
+        for context in &mut contexts {
+            context.message_count = state.threads.n_messages(context.context_id.as_str());
+        }
+        contexts
     }
 
     /// Counts the runs that are active over all users. Looks at every user: for metrics, not for the hot path.
     #[must_use]
     pub fn active_runs(&self) -> usize {
-        self.inner.lanes.active_runs()
+        self.inner.lanes.sum(LaneState::active_runs)
+    }
+
+    /// Counts the AG-UI threads that are remembered over all users. Looks at every user, as above.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.inner.lanes.sum(LaneState::n_threads)
+    }
+
+    /// Returns what the order state of all users takes, and what was forgotten to keep its bounds.
+    #[must_use]
+    pub fn order_stats(&self) -> OrderStats {
+        self.inner.lanes.budget.stats(self.inner.lanes.len())
     }
 
     /// Tells what the folds of all threads and tasks take, in bytes.
     #[must_use]
     pub fn fold_bytes(&self) -> usize {
-        self.inner.lanes.folds.bytes()
+        self.inner.lanes.budget.folds.bytes()
     }
 
     /// Counts the threads and tasks that were forgotten, or lost their fold, because all folds together were too large.
     #[must_use]
     pub fn folds_shed(&self) -> u64 {
-        self.inner.lanes.folds.shed()
+        self.inner.lanes.budget.folds.shed()
+    }
+
+    /// Counts the runs that were ended because they had been silent for too long.
+    #[must_use]
+    pub fn runs_timed_out(&self) -> u64 {
+        self.inner.runs_timed_out.load(Ordering::Relaxed)
     }
 
     /// Prepares to follow one thread or task of a user from where it stands.

@@ -9,7 +9,10 @@ use events_models::{
 };
 use hashbrown::HashMap;
 
-use crate::Refusal;
+use crate::{
+    Refusal,
+    order_budget::{OrderBudget, count},
+};
 
 /// The tasks of one user, bounded in number.
 #[derive(Debug, Default)]
@@ -43,8 +46,14 @@ pub(crate) enum TaskTelling {
 }
 
 impl Tasks {
-    /// Tasks remembered per user; beyond it the one that was touched longest ago is forgotten.
-    const MAX: usize = 1_024;
+    /// Counts the bytes that it holds, from above.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let tasks = self
+            .tasks
+            .iter()
+            .map(|(id, task)| id.len() + 48 + task.order.held_bytes());
+        self.tasks.allocation_size() + tasks.sum::<usize>()
+    }
 
     /// Returns the task's shared id.
     pub(crate) fn shared(&self, task: &str) -> Arc<str> {
@@ -61,8 +70,8 @@ impl Tasks {
         &mut self,
         id: &Arc<str>,
         event: &A2AEvent,
-        fold_bytes: usize,
         now_ms: i64,
+        budget: &OrderBudget,
     ) -> Result<(), Refusal> {
         if let Some(task) = self.tasks.get_mut(&**id) {
             if matches!(event, A2AEvent::Task(_)) && !task.order.is_ended() {
@@ -82,8 +91,8 @@ impl Tasks {
             TaskOrder::midway()
         };
         order.check(event)?;
-        self.make_room();
-        let task = Task::new(order, fold_bytes, now_ms);
+        self.make_room(budget);
+        let task = Task::new(order, budget.threads.fold_bytes, now_ms);
         self.fold_bytes += task.content.size();
         self.tasks.insert(Arc::clone(id), task);
         Ok(())
@@ -99,8 +108,9 @@ impl Tasks {
         }
     }
 
-    fn make_room(&mut self) {
-        if self.tasks.len() < Self::MAX {
+    /// Forgets the task that was touched longest ago, if there are too many; one that has ended goes first.
+    fn make_room(&mut self, budget: &OrderBudget) {
+        if self.tasks.len() < budget.tasks_per_user {
             return;
         }
         let ended_first = |task: &Task| (!task.order.is_ended(), task.touched_ms);
@@ -111,6 +121,7 @@ impl Tasks {
             .map(|(id, _)| Arc::clone(id));
         if let Some(id) = oldest {
             self.forget(&id);
+            count(&budget.counters.tasks_forgotten);
         }
     }
 
@@ -194,12 +205,6 @@ impl Tasks {
             self.fold_bytes = self.fold_bytes + task.content.size() - before;
             true
         })
-    }
-
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        self.tasks.clear();
-        self.fold_bytes = 0;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Threads, batches, retries and runs on the memory log.
 
+mod bounds;
 mod rejoin;
 mod retries;
 mod tasks;
@@ -15,7 +16,8 @@ use std::{
 use events_broadcast::{Attach, Batch, Limits, Next, Subscription};
 use events_core::{Broadcaster, EventBus, EventError, ManualClock, ThreadId, UserId};
 use events_models::{
-    AgUiEvent, AgUiEventBuilder, AnalyticsEventBuilder, MessageRole, SystemEventBuilder,
+    A2AEventBuilder, AgUiEvent, AgUiEventBuilder, AnalyticsEventBuilder, MessageRole,
+    SystemEventBuilder,
 };
 
 use crate::{BusEvent, EventRouter, Item, MsgId, PublishError, Refusal, RouterConfig};

@@ -16,7 +16,10 @@ use events_models::{
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use crate::{Refusal, ThreadOverview, ThreadSnapshot, ThreadState};
+use crate::{
+    Refusal, ThreadOverview, ThreadSnapshot, ThreadState,
+    order_budget::{OrderBudget, count},
+};
 
 /// What every thread of a router is held to.
 #[derive(Clone, Copy, Debug)]
@@ -60,12 +63,25 @@ pub(crate) struct SavedThreads {
 }
 
 impl Threads {
-    /// Threads remembered per user beside those with an active run.
-    const MAX: usize = 1_024;
-
     /// Tells how many runs are active.
     pub(crate) fn active_runs(&self) -> usize {
         self.active.len()
+    }
+
+    /// Counts the threads that are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Counts the bytes that the threads hold beside their folds, from above; looks at everything.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let threads = self
+            .threads
+            .iter()
+            .map(|(name, entry)| name.len() + 48 + entry.intake.held_bytes());
+        self.threads.allocation_size()
+            + threads.sum::<usize>()
+            + self.active.capacity() * size_of::<Arc<str>>()
     }
 
     /// Tells what the folds take together, in bytes.
@@ -123,11 +139,11 @@ impl Threads {
         &mut self,
         thread: &Arc<str>,
         event: AgUiEvent,
-        bounds: ThreadBounds,
+        budget: &OrderBudget,
         now_ms: i64,
         out: &mut Vec<AgUiEvent>,
     ) -> Result<(), Refusal> {
-        self.judge(thread, bounds, now_ms, |entry| {
+        self.judge(thread, budget, now_ms, |entry| {
             entry.intake.admit(event, out)
         })
     }
@@ -139,10 +155,10 @@ impl Threads {
         &mut self,
         thread: &Arc<str>,
         event: AgUiEvent,
-        bounds: ThreadBounds,
+        budget: &OrderBudget,
         now_ms: i64,
     ) -> Result<Option<AgUiEvent>, Refusal> {
-        self.judge(thread, bounds, now_ms, |entry| {
+        self.judge(thread, budget, now_ms, |entry| {
             if !entry.intake.admit_plain(&event)? {
                 return Ok(Some(event));
             }
@@ -164,16 +180,16 @@ impl Threads {
     fn judge<T>(
         &mut self,
         thread: &Arc<str>,
-        bounds: ThreadBounds,
+        budget: &OrderBudget,
         now_ms: i64,
         change: impl FnOnce(&mut Thread) -> Result<T, OrderError>,
     ) -> Result<T, Refusal> {
         let Some(entry) = self.threads.get_mut(&**thread) else {
-            let mut fresh = Thread::new(bounds);
+            let mut fresh = Thread::new(budget.threads);
             let changed = change(&mut fresh)?;
-            self.make_room();
+            self.make_room(budget);
             self.fold_bytes += fresh.content.size();
-            let is_active = fresh.settle(now_ms, bounds);
+            let is_active = fresh.settle(now_ms, budget.threads);
             self.threads.insert(Arc::clone(thread), fresh);
             self.note_activity(thread, is_active, now_ms);
             return Ok(changed);
@@ -190,7 +206,7 @@ impl Threads {
             Err(order) => return Err(order.into()),
         };
         self.fold_bytes = self.fold_bytes + entry.content.size() - before;
-        let is_active = entry.settle(now_ms, bounds);
+        let is_active = entry.settle(now_ms, budget.threads);
         self.note_activity(thread, is_active, now_ms);
         Ok(changed)
     }
@@ -253,8 +269,8 @@ impl Threads {
     /// Forgets the thread without a run that was touched longest ago, if there are too many.
     ///
     /// A forgotten thread accepts RUN_STARTED again, which is all that a finished one accepts.
-    fn make_room(&mut self) {
-        if self.threads.len() - self.active.len() < Self::MAX {
+    fn make_room(&mut self, budget: &OrderBudget) {
+        if self.threads.len() - self.active.len() < budget.threads_per_user {
             return;
         }
         let idle = self
@@ -266,6 +282,7 @@ impl Threads {
             .map(|(thread, _)| Arc::clone(thread));
         if let Some(thread) = oldest {
             self.forget(&thread);
+            count(&budget.counters.threads_forgotten);
         }
     }
 
@@ -437,6 +454,12 @@ impl Threads {
             cursor,
             is_too_large: entry.content.is_too_large(),
         })
+    }
+
+    /// Counts the messages of a thread that is known.
+    pub(crate) fn n_messages(&self, thread: &str) -> Option<u64> {
+        let entry = self.threads.get(thread)?;
+        u64::try_from(entry.content.n_messages()).ok()
     }
 
     pub(crate) fn list(&self) -> Vec<ThreadOverview> {

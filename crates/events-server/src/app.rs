@@ -7,7 +7,7 @@ use events_axum::{Problem, StreamState, hub_router};
 use events_router::EventRouter;
 use tokio::{net::TcpListener, task::JoinSet, time::MissedTickBehavior};
 
-use crate::{Failure, Settings, StopRequests, console, demo, local, serve};
+use crate::{ConnectionLimits, Failure, Settings, StopRequests, console, demo, local, serve};
 
 /// How a hub is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,7 @@ pub struct Hub {
     app: Router,
     plays_demo: bool,
     drain_window: Duration,
+    connections: ConnectionLimits,
 }
 
 impl Hub {
@@ -89,12 +90,7 @@ impl Hub {
         let needs_token = matches!(mode, Mode::Serve { is_insecure: false });
         (card.needs_bearer, card.takes_user) = (needs_token, !needs_token);
         let state = StreamState::with_config(router, stream_config);
-        tracing::info!(
-            %address,
-            log = %settings.log,
-            worst_case_bytes = settings.limits.worst_case_bytes(),
-            "bound; the worst case is the memory of the logs, connections come on top",
-        );
+        tracing::info!(%address, log = %settings.log, "bound");
         Ok(Self {
             listener,
             address,
@@ -102,6 +98,7 @@ impl Hub {
             state,
             plays_demo: mode == Mode::Dev { plays_demo: true },
             drain_window: settings.drain_window,
+            connections: settings.connections,
         })
     }
 
@@ -130,6 +127,8 @@ impl Hub {
         let serving = serve::serve(
             self.listener,
             self.app,
+            self.connections,
+            self.state.edge().clone(),
             serve::Ending {
                 begins: self.state.drain_on(stop_requests.clone().first()),
                 at_once: stop_requests.second(),

@@ -15,8 +15,8 @@ use crate::{
 };
 
 pub use arguments::{
-    HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs, Speed, TailArgs,
-    TailStream,
+    BenchArgs, HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs, Speed,
+    TailArgs, TailStream,
 };
 
 /// Keys that were given as flags, and their texts.
@@ -59,6 +59,8 @@ pub enum Command {
     Record(RecordArgs),
     /// Publish what was recorded, with its timing.
     Replay(ReplayArgs),
+    /// Load a hub, and check and time what arrives.
+    Bench(BenchArgs),
 }
 
 /// Carries AI-agent events to people's screens over Server-Sent Events.
@@ -89,6 +91,9 @@ enum CliCommand {
     Record(RecordArgs),
     /// Publish a recording, with its timing.
     Replay(ReplayArgs),
+    /// Load a hub with readers and publishers; check and time what arrives.
+    #[command(after_help = arguments::BENCH_HELP)]
+    Bench(BenchArgs),
     /// Print a script that completes this program's command line.
     Completions {
         /// The shell to write it for.
@@ -201,6 +206,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
         Some(CliCommand::Publish(args)) => Command::Publish(args),
         Some(CliCommand::Record(args)) => Command::Record(args),
         Some(CliCommand::Replay(args)) => Command::Replay(args),
+        Some(CliCommand::Bench(args)) => Command::Bench(args),
         Some(CliCommand::Completions { shell }) => Command::Print(completions(shell)),
     })
 }
@@ -218,16 +224,32 @@ fn dev(args: DevArgs) -> Command {
     }
 }
 
-/// Joins what clap says over several lines, without the usage that it repeats.
+/// Joins what clap says over several lines, with the command's help in place of its usage.
 fn in_one_line(error: &clap::Error) -> String {
     let rendered = error.render().to_string();
-    let told: Vec<&str> = rendered
+    let mut line = String::new();
+    let mut command = "events".to_owned();
+    for told in rendered
         .lines()
         .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
-        .filter(|line| !line.is_empty())
-        .collect();
-    let mut line = told.join("; ");
+        .filter(|told| !told.is_empty())
+    {
+        if let Some(usage) = told.strip_prefix("Usage: ") {
+            let is_word = |word: &&str| word.starts_with(|c: char| c.is_ascii_lowercase());
+            let words: Vec<&str> = usage.split(' ').take_while(is_word).collect();
+            command = words.join(" ");
+            break;
+        }
+        if told.starts_with("For more information") {
+            break;
+        }
+        line.push_str(match line.chars().last() {
+            None => "",
+            Some(':') => " ",
+            Some(_) => "; ",
+        });
+        line.push_str(told);
+    }
     if let Some(rest) = line.strip_prefix("error: ") {
         line = rest.to_owned();
     }
@@ -242,7 +264,7 @@ fn in_one_line(error: &clap::Error) -> String {
             nearest_key(name)
         ));
     }
-    line.push_str("; try 'events --help'");
+    line.push_str(&format!("; try '{command} --help'"));
     line
 }
 

@@ -1,7 +1,10 @@
 //! The commands that talk to a hub, and the one that reads its configuration.
 
+mod bench;
 mod check_config;
+mod contact;
 mod lines;
+mod output;
 mod publish;
 mod record;
 mod recording;
@@ -19,10 +22,17 @@ use std::{
     path::Path,
 };
 
-use events_client::{Client, Gap, GapReason, Item, Problem};
+use events_client::{Client, Error, Gap, GapReason, Item, Problem};
 use tokio::task::JoinSet;
 
-use crate::{Failure, cli::Command, failure::reason_text, stop, terminal};
+use crate::{
+    Failure, StopRequests,
+    cli::{Command, HubArgs},
+    failure::{cause_text, reason_text},
+    stop, terminal,
+};
+
+use output::Output;
 
 pub(crate) use check_config::check_config;
 
@@ -59,14 +69,8 @@ impl Console<'_> {
                 self.note(&format!("an event of {bytes} bytes is left out"));
             }
             Item::Reconnecting { after, cause } => {
-                let root =
-                    std::iter::successors(std::error::Error::source(cause), |error| error.source());
-                let source = root
-                    .last()
-                    .map(|source| format!(" ({source})"))
-                    .unwrap_or_default();
-                let seconds = after.as_secs_f64();
-                self.note(&format!("{cause}{source}; reconnecting in {seconds:.1}s"));
+                let (cause, seconds) = (cause_text(cause), after.as_secs_f64());
+                self.note(&format!("{cause}; reconnecting in {seconds:.1}s"));
             }
             _ => {}
         }
@@ -107,59 +111,88 @@ pub(crate) async fn run(
         notes: &mut io::stderr(),
     };
     let token = variable("EVENTS_TOKEN").filter(|token| !token.is_empty());
-    let client = |url: &str| client(url, token.as_deref());
+    let client = |args: &HubArgs| client(args, token.as_deref());
     match command {
         Command::Tail(args) => {
-            let client = client(&args.hub.url)?;
-            until_signal(|stop| tail::tail(&client, &args, stop, &mut console)).await
+            let client = client(&args.hub)?;
+            let is_named = args.user.is_some() || token.is_some();
+            let tailing = until_signal(|stop| {
+                let stop = stop.first();
+                tail::tail(&client, &args, stop, &mut console)
+            });
+            match tailing.await {
+                Err(Failure::Hub(Error::Status { status: 401, .. })) if !is_named => {
+                    Err(Failure::Nobody)
+                }
+                result => result,
+            }
         }
         Command::Publish(args) => {
-            let client = client(&args.hub.url)?;
+            let client = client(&args.hub)?;
             let (input, n_bytes) = lines::open(&args.file)?;
             let bar = publish::bar(n_bytes);
-            let result = publish::publish(&client, &args, input, &bar, &mut console).await;
+            let result = until_signal(|stop| {
+                publish::publish(&client, &args, input, stop, &bar, &mut console)
+            });
+            let result = result.await;
             bar.finish_and_clear();
             result
         }
         Command::Record(args) => {
-            let client = client(&args.hub.url)?;
-            let file = write_file(&args.output)?;
-            until_signal(|stop| record::record(&client, &args, file, stop, &mut console)).await
+            let client = client(&args.hub)?;
+            let file = Output::open(&args.output, args.force)?;
+            until_signal(|stop| {
+                let stop = stop.first();
+                record::record(&client, &args, file, stop, &mut console)
+            })
+            .await
         }
         Command::Replay(args) => {
-            let client = client(&args.hub.url)?;
-            replay::replay(&client, &args, &mut console).await
+            let client = client(&args.hub)?;
+            until_signal(|stop| replay::replay(&client, &args, stop, &mut console)).await
+        }
+        Command::Bench(args) => {
+            let token = token.as_deref();
+            until_signal(|stop| bench::bench(&args, token, stop.first(), &mut console)).await
         }
         _ => Ok(()),
     }
 }
 
-/// Gives a command something that is done at the first SIGINT or SIGTERM.
-async fn until_signal<F>(
-    command: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()>>>) -> F,
-) -> Result<(), Failure>
+/// Runs a command that hears of SIGINT and SIGTERM.
+async fn until_signal<F>(command: impl FnOnce(StopRequests) -> F) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Failure>>,
 {
     let mut tasks = JoinSet::new();
     let stop_requests = stop::on_signals(&mut tasks).map_err(Failure::Start)?;
-    let result = command(Box::pin(stop_requests.first())).await;
+    let result = command(stop_requests).await;
     tasks.shutdown().await;
     result
 }
 
-fn client(url: &str, token: Option<&str>) -> Result<Client, Failure> {
-    if url.len() >= 6 && url.as_bytes()[..6].eq_ignore_ascii_case(b"https:") {
-        return Err(Failure::Usage(
-            "this version speaks no TLS: give --url an http:// address, such as that of the hub behind the proxy"
-                .to_owned(),
-        ));
-    }
-    let mut builder = Client::builder(url);
+fn client(args: &HubArgs, token: Option<&str>) -> Result<Client, Failure> {
+    let mut builder = Client::builder(&args.url);
     if let Some(token) = token {
         builder = builder.bearer_token(token);
     }
+    if let Some(path) = &args.ca {
+        let pem = std::fs::read(path).map_err(|source| read_failure(path, source))?;
+        if pem.is_empty() {
+            return Err(Failure::Usage(format!(
+                "{} is empty; --ca needs a certificate in PEM",
+                path.display()
+            )));
+        }
+        builder = builder.authorities(pem);
+    }
     Ok(builder.build()?)
+}
+
+/// A number of things, in words.
+fn counted(n_things: u64, name: &str) -> String {
+    let plural = if n_things == 1 { "" } else { "s" };
+    format!("{n_things} {name}{plural}")
 }
 
 /// Says why a line was refused, without its number in the request, which is not that in the file.
@@ -169,15 +202,13 @@ fn refusal(problem: &Problem) -> String {
         Some(detail) => detail.clone(),
         None => problem.to_string(),
     };
+    // The reader of JSON counts the lines of one event, which is one.
+    let text = text.replace(" at line 1 column ", " at column ");
     let number = problem.line.map(|line| format!("line {line}: "));
     match number.and_then(|number| text.strip_prefix(&number)) {
         Some(reason) => reason.to_owned(),
         None => text,
     }
-}
-
-fn write_file(path: &Path) -> Result<std::fs::File, Failure> {
-    std::fs::File::create(path).map_err(|source| write_failure(path, source))
 }
 
 fn write_failure(path: &Path, source: io::Error) -> Failure {

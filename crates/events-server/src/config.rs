@@ -66,7 +66,9 @@ pub enum ConfigError {
         reason: String,
     },
     /// There is no such key.
-    #[error("unknown key {key:?} in {origin}: the nearest known key is {nearest:?}")]
+    #[error(
+        "unknown key {key:?} in {origin}: the nearest known key is {nearest:?}, and 'events dev --help' lists all"
+    )]
     UnknownKey {
         /// The key as it was written, in the spelling of the file.
         key: String,

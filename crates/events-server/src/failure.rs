@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 
-use events_client::ClosingReason;
+use events_client::{Cause, ClosingReason, Error as HubError};
 
 use crate::{config::ConfigError, terminal};
 
@@ -51,7 +51,38 @@ pub enum Failure {
     Start(#[source] io::Error),
     /// The hub refuses, or cannot be asked.
     #[error(transparent)]
-    Hub(#[from] events_client::Error),
+    Hub(#[from] HubError),
+    /// No hub has answered yet.
+    #[error("no hub answers at {url}: {}", cause_text(cause))]
+    Unreached {
+        /// The address, without a password.
+        url: String,
+        /// Why the attempt failed.
+        cause: Box<Cause>,
+    },
+    /// The hub wants to know who asks, and nothing says it.
+    #[error("the hub wants to know whose stream it is (status 401)")]
+    Nobody,
+    /// The hub was lost while lines were published.
+    #[error("{} {}: {}", lines_text(*first, *last), if *is_unknown { "may be published or not" } else { "are not published" }, cause_text(cause))]
+    Unpublished {
+        /// The first of the lines, counted from 1. Those before it are published.
+        first: u64,
+        /// The last of them. Those after it are not published.
+        last: u64,
+        /// Whether the hub may have taken them.
+        is_unknown: bool,
+        /// Why the last attempt failed.
+        cause: Box<Cause>,
+    },
+    /// A signal ended a command that had more to do.
+    #[error("stopped by a signal: {}", rest_text(*before, *unknown))]
+    Stopped {
+        /// The first line that is not known to be published, counted from 1.
+        before: u64,
+        /// The last line that the hub may have taken.
+        unknown: Option<u64>,
+    },
     /// The hub refuses a line, or it is none that could be sent. The lines before it are published.
     #[error("line {line} refused: {reason}")]
     RefusedLine {
@@ -74,8 +105,19 @@ pub enum Failure {
         #[source]
         source: io::Error,
     },
+    /// The file would be lost.
+    #[error("{} has something in it", .0.display())]
+    Exists(PathBuf),
     /// The file is no recording.
-    #[error("{} line {line} is not of a recording: {reason}", path.display())]
+    #[error("{} is no recording: {reason}", path.display())]
+    NoRecording {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its first line.
+        reason: String,
+    },
+    /// A line of a recording is damaged. What stands before it is published.
+    #[error("{} line {line} is damaged: {reason}", path.display())]
     Recording {
         /// The file.
         path: PathBuf,
@@ -84,6 +126,48 @@ pub enum Failure {
         /// What is wrong with it.
         reason: String,
     },
+    /// The hub does not do what it is asked.
+    #[error("the hub refuses: {0}")]
+    Refused(String),
+    /// The hub cannot be reached, or not any more.
+    #[error("cannot reach the hub at {hub}")]
+    Unreachable {
+        /// Its host and port.
+        hub: String,
+        /// What happened at the last attempt.
+        #[source]
+        source: io::Error,
+    },
+    /// Readers did not see what they should have seen.
+    #[error("{0}")]
+    Delivery(String),
+}
+
+/// Says why an attempt failed: what the system says where there is no answer.
+pub(crate) fn cause_text(cause: &Cause) -> String {
+    let root = std::iter::successors(Error::source(cause), |error| (*error).source()).last();
+    match root {
+        Some(root) => format!("{cause} ({root})"),
+        None => cause.to_string(),
+    }
+}
+
+fn lines_text(first: u64, last: u64) -> String {
+    if first == last {
+        format!("line {first}")
+    } else {
+        format!("lines {first} to {last}")
+    }
+}
+
+fn rest_text(before: u64, unknown: Option<u64>) -> String {
+    match unknown {
+        Some(last) => {
+            let lines = lines_text(before, last);
+            format!("{lines} may be published or not, what stands behind is not")
+        }
+        None => format!("line {before} and what stands behind it are not published"),
+    }
 }
 
 /// Says why a stream was closed.
@@ -109,33 +193,70 @@ impl Failure {
             | Self::LogFilter(_)
             | Self::NotLoopback { .. }
             | Self::NoKey
-            | Self::Hub(events_client::Error::Invalid(_) | events_client::Error::Address(_)) => 2,
+            | Self::Hub(HubError::Invalid(_) | HubError::Address(_)) => 2,
             Self::Listen { .. }
             | Self::Start(_)
             | Self::Hub(_)
+            | Self::Unreached { .. }
+            | Self::Nobody
+            | Self::Unpublished { .. }
+            | Self::Stopped { .. }
             | Self::RefusedLine { .. }
             | Self::Ended(_)
             | Self::File { .. }
-            | Self::Recording { .. } => 1,
+            | Self::Exists(_)
+            | Self::NoRecording { .. }
+            | Self::Recording { .. }
+            | Self::Refused(_)
+            | Self::Unreachable { .. }
+            | Self::Delivery(_) => 1,
         }
     }
 
     /// Says what to do, where the text and its causes do not.
-    const fn advice(&self) -> Option<&'static str> {
-        match self {
-            Self::Listen { .. } => Some("choose another address with --listen"),
-            Self::LogFilter(_) => Some("use a level such as \"info\", or \"events_axum=debug\""),
-            Self::Hub(events_client::Error::Status { status: 401, .. }) => {
-                Some("name the user with --user, or set EVENTS_TOKEN to a token")
+    fn advice(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Listen { .. } => "choose another address with --listen",
+            Self::Unreachable { .. } => "check that it runs, and --url",
+            Self::LogFilter(_) => "use a level such as \"info\", or \"events_axum=debug\"",
+            Self::Nobody => "name the user with --user, or set EVENTS_TOKEN to a token",
+            Self::Hub(HubError::Status { status, .. }) => match status {
+                300..=399 => "give the new address with --url",
+                401 => "set EVENTS_TOKEN to a token of this hub, or check --url",
+                404 | 405 => {
+                    "either --url is not the address of a hub, or that hub does not have this stream"
+                }
+                _ => return None,
+            },
+            Self::Hub(HubError::NotAStream(_) | HubError::Answer(_)) => {
+                "check --url: what answers there is no hub"
             }
-            Self::Hub(events_client::Error::Address(_)) => {
-                Some("use one such as http://127.0.0.1:4000")
+            Self::Hub(HubError::Address(_)) => "use one such as http://127.0.0.1:4000",
+            Self::Hub(HubError::Tls(_)) => {
+                "install the certificates of the system, or name an authority with --ca"
             }
-            Self::Hub(events_client::Error::Deadline { .. }) => {
-                Some("the outcome of the last lines is not known; check the hub and --url")
+            Self::Unreached { cause, .. } => advice_without_hub(cause),
+            Self::Unpublished { .. } => "check the hub, and publish them again when it is back",
+            Self::RefusedLine { reason, .. } if reason.contains("not JSON") => {
+                "each line must be one whole event"
             }
-            _ => None,
-        }
+            Self::File {
+                action: "read",
+                source,
+                ..
+            } if source.kind() == io::ErrorKind::NotFound => "check the path",
+            Self::File {
+                action: "write", ..
+            } => "name another file",
+            Self::Exists(_) => "name another file, or replace it with --force",
+            Self::NoRecording { .. } => {
+                "'events record' makes one, and 'events publish' takes events, one a line"
+            }
+            Self::Recording { .. } => {
+                "the lines before it are published; remove it to play the others"
+            }
+            _ => return None,
+        })
     }
 
     /// Writes the failure, its causes and what to do as one line.
@@ -158,6 +279,22 @@ impl Failure {
         }
         // Some of it may be a hub's answer.
         terminal::escape(&line.replace('\n', " ")).into_owned()
+    }
+}
+
+fn advice_without_hub(cause: &Cause) -> &'static str {
+    let text = cause_text(cause);
+    match cause {
+        Cause::Transport(_) if text.contains("certificate") => {
+            "name the authority that signed it with --ca FILE, or check --url"
+        }
+        Cause::Transport(_) if text.contains("corrupt message") => {
+            "check --url: what answers there does not speak TLS, so perhaps it is an http:// address"
+        }
+        Cause::Transport(_) if cause.is_not_connected() => {
+            "start one with 'events dev', check --url, or wait for it with --wait"
+        }
+        _ => "check --url: what answers there is no hub",
     }
 }
 

@@ -16,7 +16,7 @@
 //!
 //! [`Hub`] puts the other crates together. `local` is the gate in front of it that makes a hub without tokens safe
 //! on the machine of one person; `serve` owns sockets and connections; `config` has the one table of settings;
-//! `commands` has what talks to a hub: `tail`, `publish`, `record`, `replay`.
+//! `commands` has what talks to a hub: `tail`, `publish`, `record`, `replay`, `bench`.
 //!
 //! # What this crate does not do
 //!
@@ -46,14 +46,17 @@ mod run;
 mod serve;
 mod stop;
 mod terminal;
+mod worst_case;
 
 pub use app::{Hub, Mode};
 pub use cli::{
-    Command, HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs, Speed,
-    TailArgs, TailStream, parse,
+    BenchArgs, Command, HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs,
+    Speed, TailArgs, TailStream, parse,
 };
 pub use config::{ConfigError, Field, KEYS, Key, Origin, Settings, Sources};
 pub use failure::Failure;
 pub use log_spec::{LogSpec, LogSpecError};
 pub use run::run;
+pub use serve::ConnectionLimits;
 pub use stop::{Stop, StopRequests, stop_channel};
+pub use worst_case::WorstCase;

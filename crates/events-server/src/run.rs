@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    Failure, Hub, Mode, Settings, Sources,
+    Failure, Hub, Mode, Settings, Sources, WorstCase,
     cli::{self, Command},
     commands, stop,
 };
@@ -59,7 +59,8 @@ fn try_run(
         command @ (Command::Tail(_)
         | Command::Publish(_)
         | Command::Record(_)
-        | Command::Replay(_)) => {
+        | Command::Replay(_)
+        | Command::Bench(_)) => {
             start_logs("warn")?;
             return runtime()?.block_on(commands::run(command, &environment));
         }
@@ -71,6 +72,8 @@ fn try_run(
     })?;
     mode.check(&settings)?;
     start_logs("info")?;
+    // Nobody is left to tell if standard error is closed.
+    let _closed = writeln!(io::stderr(), "{}", WorstCase::of(&settings));
     runtime()?.block_on(async {
         let mut tasks = JoinSet::new();
         let stop_requests = stop::on_signals(&mut tasks).map_err(Failure::Start)?;

@@ -6,9 +6,10 @@ mod first_bytes;
 mod limit;
 mod stream_tasks;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
+use events_axum::{Bound, Edge};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -16,6 +17,9 @@ use tokio::{
 };
 
 use backoff::Backoff;
+use limit::Addresses;
+
+pub use limit::ConnectionLimits;
 
 /// How serving ends.
 pub(crate) struct Ending<B, O> {
@@ -32,12 +36,18 @@ pub(crate) struct Ending<B, O> {
 /// # Cancel safety
 ///
 /// Dropping the future drops the listener and all connections.
-pub(crate) async fn serve<B, O>(listener: TcpListener, app: Router, ending: Ending<B, O>)
-where
+pub(crate) async fn serve<B, O>(
+    listener: TcpListener,
+    app: Router,
+    limits: ConnectionLimits,
+    edge: Edge,
+    ending: Ending<B, O>,
+) where
     B: Future<Output = ()>,
     O: Future<Output = ()>,
 {
-    let max_connections = limit::max_connections();
+    let max_connections = limits.most();
+    let addresses = Addresses::default();
     tracing::info!(max_connections, "accepting connections");
     let permits = Arc::new(Semaphore::new(max_connections));
     let (goodbye, listens_for_goodbye) = watch::channel(false);
@@ -48,14 +58,22 @@ where
         tokio::select! {
             biased;
             () = &mut begins => break,
-            Some(ended) = connections.join_next() => report(ended),
-            (stream, permit) = next_connection(&listener, &permits, &mut backoff) => {
-                let app = app.clone();
+            Some(ended) = connections.join_next() => {
+                report(ended);
+                edge.set_sockets(connections.len());
+            }
+            (stream, address, permit) = next_connection(&listener, &permits, &edge, &mut backoff) => {
+                let Some(place) = addresses.take(address.to_canonical(), limits.per_address) else {
+                    edge.hit(Bound::ConnectionsPerAddress);
+                    continue;
+                };
+                let (app, edge_of_it) = (app.clone(), edge.clone());
                 let goodbye = listens_for_goodbye.clone();
                 connections.spawn(async move {
-                    connection::serve(stream, app, goodbye).await;
-                    drop(permit);
+                    connection::serve(stream, app, limits, edge_of_it, goodbye).await;
+                    drop((place, permit));
                 });
+                edge.set_sockets(connections.len());
             }
         }
     }
@@ -84,8 +102,12 @@ where
 async fn next_connection(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
+    edge: &Edge,
     backoff: &mut Backoff,
-) -> (TcpStream, OwnedSemaphorePermit) {
+) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
+    if permits.available_permits() == 0 {
+        edge.hit(Bound::Connections);
+    }
     let permit = loop {
         // The semaphore is never closed.
         if let Ok(permit) = Arc::clone(permits).acquire_owned().await {
@@ -94,9 +116,9 @@ async fn next_connection(
     };
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 backoff.reset();
-                return (stream, permit);
+                return (stream, address.ip(), permit);
             }
             Err(error) if backoff::is_of_one_client(&error) => {}
             Err(error) => {

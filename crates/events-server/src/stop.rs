@@ -46,6 +46,11 @@ impl StopRequests {
         self.at_least(2).await;
     }
 
+    /// Whether it was asked for already.
+    pub(crate) fn is_requested(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
     async fn at_least(mut self, n_wanted: u32) {
         let is_lost = self
             .0

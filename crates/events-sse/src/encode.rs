@@ -5,14 +5,8 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-
-use bytes::Bytes;
 use events_core::{Envelope, EventId, Frame};
 use memchr::{memchr2, memchr3};
-
-/// From so many bytes on a payload is shared by [`encode_frame_shared`] and not copied.
-const SHARED_BYTES: usize = 16 << 10;
 
 /// What a block needs beside its payload, in bytes: id, name, envelope and field names.
 const HEAD_BYTES: usize = 128;
@@ -37,73 +31,91 @@ const HEAD_BYTES: usize = 128;
 /// ```
 pub fn encode_frame(id: Option<EventId>, frame: &Frame, out: &mut Vec<u8>) {
     out.reserve(frame.data.len() + HEAD_BYTES);
-    write_frame_head(id, frame, out);
+    write_fields(id, frame, out);
     write_payload(frame, out, b"\ndata: ");
     out.extend_from_slice(b"\n\n");
 }
 
-/// Appends one event like [`encode_frame`], but does not copy a large payload: what is in `out` so far, and the
-/// payload itself, then go to the end of `pieces`, and the rest to an empty `out`.
+/// Appends what [`encode_frame`] writes before the payload to `head`, and what it writes after it to `tail`, so that a
+/// large payload can be sent without being copied; returns whether it did.
 ///
-/// The bytes of all pieces and then of `out` are those that [`encode_frame`] writes. A snapshot of megabytes is so
-/// held once, however many streams send it at the moment.
-pub fn encode_frame_shared(
+/// It does not, and appends nothing, if the payload has line breaks: then there is more between the two.
+///
+/// ```
+/// use events_core::Frame;
+///
+/// let frame = Frame::json("{}");
+/// let (mut head, mut tail) = (Vec::new(), Vec::new());
+/// assert!(events_sse::encode_around(None, &frame, &mut head, &mut tail));
+/// assert_eq!((&head[..], &tail[..]), (&b"data: "[..], &b"\n\n"[..]));
+/// ```
+pub fn encode_around(
     id: Option<EventId>,
     frame: &Frame,
-    out: &mut Vec<u8>,
-    pieces: &mut VecDeque<Bytes>,
-) {
-    let is_shared =
-        frame.data.len() >= SHARED_BYTES && memchr2(b'\r', b'\n', &frame.data).is_none();
-    if !is_shared {
-        return encode_frame(id, frame, out);
+    head: &mut Vec<u8>,
+    tail: &mut Vec<u8>,
+) -> bool {
+    if memchr2(b'\r', b'\n', &frame.data).is_some() {
+        return false;
     }
-    write_frame_head(id, frame, out);
+    write_fields(id, frame, head);
     if let Some(envelope) = &frame.envelope {
-        write_envelope_head(envelope, out);
+        write_envelope_head(envelope, head);
+        tail.push(b'}');
     }
-    pieces.push_back(std::mem::take(out).into());
-    pieces.push_back(frame.data.clone());
-    if frame.envelope.is_some() {
-        out.push(b'}');
-    }
-    out.extend_from_slice(b"\n\n");
+    tail.extend_from_slice(b"\n\n");
+    true
 }
 
 /// Appends one event whose payload is the last member of an object: `before` is the object up to that member's value,
-/// and a brace ends it. A large payload is not copied, as in [`encode_frame_shared`].
+/// and a brace ends it.
 ///
 /// So a reader of JSON-RPC gets its own id around JSON that all readers share. CR and LF in `before` are not treated.
 ///
 /// ```
-/// let (mut out, mut pieces) = (Vec::new(), Default::default());
-/// let before = br#"{"jsonrpc":"2.0","id":7,"result":"#;
-/// events_sse::encode_member(None, before, &br#"{"task":{}}"#[..].into(), &mut out, &mut pieces);
-/// assert_eq!(out, b"data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"task\":{}}}\n\n");
+/// let mut out = Vec::new();
+/// events_sse::encode_member(None, br#"{"id":7,"result":"#, b"{}", &mut out);
+/// assert_eq!(out, b"data: {\"id\":7,\"result\":{}}\n\n");
 /// ```
-pub fn encode_member(
+pub fn encode_member(id: Option<EventId>, before: &[u8], payload: &[u8], out: &mut Vec<u8>) {
+    write_member_head(id, before, out);
+    write_broken(payload, out, b"\ndata: ");
+    out.extend_from_slice(b"}\n\n");
+}
+
+/// Appends what [`encode_member`] writes before the payload to `head`, and what it writes after it to `tail`; returns
+/// whether it did, as [`encode_around`].
+///
+/// ```
+/// let (mut head, mut tail) = (Vec::new(), Vec::new());
+/// assert!(events_sse::encode_around_member(None, br#"{"a":"#, b"1", &mut head, &mut tail));
+/// assert_eq!((&head[..], &tail[..]), (&b"data: {\"a\":"[..], &b"}\n\n"[..]));
+/// ```
+pub fn encode_around_member(
     id: Option<EventId>,
     before: &[u8],
-    payload: &Bytes,
-    out: &mut Vec<u8>,
-    pieces: &mut VecDeque<Bytes>,
-) {
+    payload: &[u8],
+    head: &mut Vec<u8>,
+    tail: &mut Vec<u8>,
+) -> bool {
+    if memchr2(b'\r', b'\n', payload).is_some() {
+        return false;
+    }
+    write_member_head(id, before, head);
+    tail.extend_from_slice(b"}\n\n");
+    true
+}
+
+fn write_member_head(id: Option<EventId>, before: &[u8], out: &mut Vec<u8>) {
     if let Some(id) = id {
         write_id(id, out);
     }
     out.extend_from_slice(b"data: ");
     out.extend_from_slice(before);
-    if payload.len() >= SHARED_BYTES && memchr2(b'\r', b'\n', payload).is_none() {
-        pieces.push_back(std::mem::take(out).into());
-        pieces.push_back(payload.clone());
-    } else {
-        write_broken(payload, out, b"\ndata: ");
-    }
-    out.extend_from_slice(b"}\n\n");
 }
 
-/// Appends all that comes before a payload and its envelope.
-fn write_frame_head(id: Option<EventId>, frame: &Frame, out: &mut Vec<u8>) {
+/// Appends everything of a frame up to its payload.
+fn write_fields(id: Option<EventId>, frame: &Frame, out: &mut Vec<u8>) {
     if let Some(id) = id {
         write_id(id, out);
     }

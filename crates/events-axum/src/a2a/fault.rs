@@ -159,6 +159,10 @@ impl Fault {
         Self::new(INTERNAL, error.to_string())
     }
 
+    pub(super) fn too_many(why: &str) -> Self {
+        Self::new(TOO_MANY, why)
+    }
+
     pub(super) fn draining() -> Self {
         Self::new(UNAVAILABLE, "This server is going away; try again")
     }
@@ -172,7 +176,7 @@ impl Fault {
             }
             TaskError::TooLarge => Self::too_large(task),
             TaskError::Connect(ConnectError::Closed) => Self::draining(),
-            other => Self::new(TOO_MANY, format!("{other}; close one and try again")),
+            other => Self::too_many(&format!("{other}; close one and try again")),
         }
     }
 

@@ -88,6 +88,9 @@ impl StreamState {
         if self.is_draining() {
             return Err(Fault::draining());
         }
+        let place = self
+            .take_place()
+            .map_err(|_full| Fault::too_many("too many streams are open; try again"))?;
         let config = &self.inner.config.a2a;
         let wish = self.router().subscribe(context.user_id());
         let subscription = wish
@@ -102,6 +105,7 @@ impl StreamState {
             before,
             drain: Some(self.inner.drain.clone()),
             ends: self.inner.metrics.ends_of(name),
+            _place: Some(place),
         };
         let source = Source::official_task(subscription, version);
         Ok(stream(source, manner, None, name))

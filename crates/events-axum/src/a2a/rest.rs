@@ -26,6 +26,9 @@ pub(super) async fn rest(
     uri: Uri,
     request: Request<Body>,
 ) -> Response {
+    if let Err(problem) = state.check_user(context.user_id()) {
+        return problem.into_response();
+    }
     match answer(&state, &context, request.method(), request.headers(), &uri) {
         Ok(response) => response,
         Err(fault) => fault.into_rest(),

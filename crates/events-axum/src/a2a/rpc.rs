@@ -19,7 +19,7 @@ use super::{
     call::Call,
     wishes::Wishes,
 };
-use crate::{Problem, RequestContext, StreamState, publish::collect};
+use crate::{Problem, RequestContext, StreamState, metrics::Bound, receive::receive};
 
 pub(super) async fn rpc(
     State(state): State<StreamState>,
@@ -28,8 +28,10 @@ pub(super) async fn rpc(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let body = collect(body, state.inner.config.ndjson_bytes).await?;
-    let call = match Call::read(&body) {
+    state.check_user(context.user_id())?;
+    let most = (state.inner.config.ndjson_bytes, Bound::BodyBytes);
+    let body = receive(&state, body, most).await?;
+    let call = match Call::read(&body.bytes) {
         Ok(call) => call,
         Err((id, fault)) => return Ok(fault.into_rpc(&id)),
     };

@@ -34,7 +34,7 @@ fn an_event_that_cannot_be_encoded_is_an_error() {
 fn the_oldest_events_of_all_users_go_first() {
     let clock = Arc::new(ManualClock::new(0));
     let limits = Limits {
-        total_bytes: 4_000,
+        total_bytes: 4_600,
         ..Limits::default()
     };
     let store = LogStore::with_clock(limits, clock.clone());
@@ -54,7 +54,7 @@ fn the_oldest_events_of_all_users_go_first() {
             .unwrap();
         clock.advance(10);
     }
-    assert!(store.used_bytes() <= 4_000, "{}", store.used_bytes());
+    assert!(store.used_bytes() <= 4_600, "{}", store.used_bytes());
     let kept: Vec<_> = ["a", "b", "c", "d", "e", "f"]
         .into_iter()
         .filter(|user| {
@@ -67,6 +67,76 @@ fn the_oldest_events_of_all_users_go_first() {
         })
         .collect();
     assert_eq!(kept, ["d", "e", "f"]);
+}
+
+fn record(n_bytes: usize) -> Record {
+    Record {
+        channel: Channel::new(0),
+        scope: None,
+        name: None,
+        json: format!("\"{}\"", "1".repeat(n_bytes)).into(),
+        tag: 0,
+    }
+}
+
+#[test]
+fn a_large_batch_makes_its_own_room() {
+    let limits = Limits {
+        total_bytes: 100_000,
+        event_bytes: 1_000,
+        ..Limits::default()
+    };
+    let store = LogStore::new(limits);
+    let batch = vec![record(100); 400];
+    for number in 0..20 {
+        let user = UserId::new(format!("u{number}"));
+        let _delivery = store.append(&user, &batch, None).unwrap();
+        assert!(store.used_bytes() <= 100_000, "{}", store.used_bytes());
+    }
+    assert!(store.stats().snapshot().evicted_total_bound > 400);
+}
+
+#[test]
+fn what_a_slow_connection_holds_is_paid_for_until_it_lets_go() {
+    let n_bytes = 2 * Batch::MAX_BYTES;
+    let limits = Limits {
+        total_bytes: 3 * n_bytes,
+        event_bytes: n_bytes + 2,
+        ..Limits::default()
+    };
+    let numbers = Numbers::with_limits(limits);
+    let store = numbers.store();
+    let mut held = Vec::new();
+    for number in 0..10 {
+        let user = UserId::new(format!("u{number}"));
+        let mut reader = numbers.connect(&user, Attach::now()).unwrap();
+        assert!(store.append(&user, &[record(n_bytes)], None).is_ok());
+        let mut batch = Batch::default();
+        let _polled = reader.poll_next(&mut Context::from_waker(Waker::noop()), &mut batch);
+        held.push(batch);
+        assert!(store.used_bytes() <= store.limits().total_bytes);
+    }
+    let n_held = held.iter().filter(|batch| !batch.events.is_empty()).count();
+    assert_eq!(
+        n_held, 2,
+        "more would be too much, so later events had to go"
+    );
+    assert!(store.used_bytes() > 2 * n_bytes);
+    held.clear();
+    assert!(store.used_bytes() < n_bytes, "{}", store.used_bytes());
+}
+
+#[test]
+fn when_nothing_can_be_evicted_an_append_is_refused() {
+    let numbers = Numbers::new();
+    let store = numbers.store();
+    publish(&numbers, 0..1);
+    store.inner.budget.charge(store.limits().total_bytes + 1);
+    let refused = store.append(&ada(), &[record(1)], None);
+    assert!(matches!(refused, Err(EventError::Overloaded(_))));
+    assert_eq!(store.stats().snapshot().refused_full, 1);
+    store.inner.budget.release(store.limits().total_bytes + 1);
+    assert!(store.append(&ada(), &[record(1)], None).is_ok());
 }
 
 #[test]

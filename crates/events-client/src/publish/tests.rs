@@ -199,3 +199,65 @@ async fn no_events_make_no_request() {
     let published = within(client.publish(&to_ada(), none)).await.unwrap();
     assert_eq!(published, Published::default());
 }
+
+#[tokio::test]
+async fn a_caller_is_asked_before_an_attempt_is_repeated() {
+    let server = TestServer::start().await;
+    let client = client(&server);
+    let request = to_ada();
+    let mut asked = Vec::new();
+    let publish = client.publish_with(&request, ["{}"], |retry| {
+        asked.push((retry.attempts, retry.cause.is_not_connected()));
+        retry.attempts < 2
+    });
+    let play = async {
+        for _ in 0..2 {
+            server.answer(answer("503 No", "", "")).await;
+        }
+    };
+    let (result, ()) = tokio::join!(within(publish), play);
+    assert!(
+        matches!(result, Err(Error::Deadline { attempts: 2, .. })),
+        "{result:?}"
+    );
+    assert_eq!(asked, [(1, false), (2, false)]);
+}
+
+#[tokio::test]
+async fn a_hub_that_moved_is_not_followed_and_its_page_is_not_shown() {
+    let server = TestServer::start().await;
+    let client = client(&server);
+    for (status, headers, told) in [
+        (
+            "308 Moved",
+            "location: https://hub.example\r\n",
+            "moved to https://hub.example",
+        ),
+        ("404 No", "content-type: text/html\r\n", "Not Found"),
+    ] {
+        let request = to_ada();
+        let publish = client.publish(&request, ["{}"]);
+        let play = server.answer(answer(status, headers, "<html>\n<h1>hello"));
+        let (result, _exchange) = tokio::join!(within(publish), play);
+        let Err(Error::Status { problem, .. }) = result else {
+            panic!("{result:?}");
+        };
+        assert_eq!(problem.to_string(), told);
+    }
+}
+
+#[tokio::test]
+async fn a_port_where_nothing_listens_is_told_from_a_broken_connection() {
+    let server = TestServer::start().await;
+    let client = client(&server);
+    drop(server);
+    let mut is_not_connected = Vec::new();
+    let result = client
+        .publish_with(&to_ada(), ["{}"], |retry| {
+            is_not_connected.push(retry.cause.is_not_connected());
+            false
+        })
+        .await;
+    assert!(matches!(result, Err(Error::Deadline { .. })), "{result:?}");
+    assert_eq!(is_not_connected, [true]);
+}

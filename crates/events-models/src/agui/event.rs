@@ -217,6 +217,31 @@ impl AgUiEvent {
         self.event_type().is_structural()
     }
 
+    /// Tells whether a checker may have to remember an id for the event, as it does for what begins and for what
+    /// names messages; what only continues or ends something adds none.
+    #[must_use]
+    pub const fn may_add_ids(&self) -> bool {
+        !matches!(
+            self,
+            Self::TextMessageContent(_)
+                | Self::TextMessageEnd(_)
+                | Self::ToolCallArgs(_)
+                | Self::ToolCallEnd(_)
+                | Self::StateSnapshot(_)
+                | Self::StateDelta(_)
+                | Self::ActivityDelta(_)
+                | Self::Raw(_)
+                | Self::Custom(_)
+                | Self::ReasoningMessageContent(_)
+                | Self::ReasoningMessageEnd(_)
+                | Self::ReasoningEnd(_)
+                | Self::StepFinished(_)
+                | Self::SubagentFinished(_)
+                | Self::SubagentError(_)
+                | Self::RunFinished(_)
+        )
+    }
+
     /// Returns the thread that the event names: only RUN_STARTED and RUN_FINISHED name one.
     #[must_use]
     pub fn thread_id(&self) -> Option<&str> {

@@ -161,3 +161,6 @@ fn json_text(value: &impl Serialize) -> String {
     // Every wire value has a JSON form.
     serde_json::to_string(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

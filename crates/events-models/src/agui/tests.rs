@@ -38,6 +38,8 @@ pub(super) struct Line {
     pub(super) after_client: AnyJson,
     #[serde(default)]
     pub(super) rejected_at: usize,
+    #[serde(default)]
+    pub(super) in_0_0_59: Option<bool>,
 }
 
 pub(super) fn transcripts() -> Vec<(String, Vec<String>)> {

@@ -198,3 +198,25 @@ fn an_active_fold_is_given_up_when_nothing_else_is_left_and_its_thread_goes_on()
         .map(|(_, frame)| String::from_utf8_lossy(&frame.data).into_owned());
     assert!(last.is_some_and(|json| json.contains("thread_too_large")));
 }
+
+#[test]
+fn without_folds_a_joiner_is_told_so_and_everybody_else_goes_on() {
+    let (router, _clock) = clocked(RouterConfig {
+        fold_bytes: 0,
+        ..RouterConfig::default()
+    });
+    let mut early = router.subscribe(&ada()).thread("t").expect("a slot");
+    say(&router, &ada(), "t", 100);
+    start(&router, "t", "r2");
+    let mut context = Context::from_waker(Waker::noop());
+    let mut batch = Batch::default();
+    assert!(early.poll_next(&mut context, &mut batch).is_ready());
+    assert_eq!(batch.events.len(), 6);
+    let mut late = router.subscribe(&ada()).thread("t").expect("a slot");
+    assert!(late.poll_next(&mut context, &mut batch).is_ready());
+    let last = batch
+        .events
+        .last()
+        .map(|(_, frame)| String::from_utf8_lossy(&frame.data).into_owned());
+    assert!(last.is_some_and(|json| json.contains("thread_too_large")));
+}

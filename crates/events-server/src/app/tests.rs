@@ -20,10 +20,17 @@ struct Running {
 }
 
 async fn start(drain_window: Duration) -> Running {
-    let settings = Settings {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+    start_with(Settings {
         drain_window,
         ..Settings::default()
+    })
+    .await
+}
+
+async fn start_with(settings: Settings) -> Running {
+    let settings = Settings {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        ..settings
     };
     let mode = Mode::Dev { plays_demo: false };
     let hub = Hub::bind(mode, &settings).await.unwrap();
@@ -73,6 +80,77 @@ async fn read_to(stream: &mut TcpStream, text: &str) -> String {
 }
 
 const AGUI: &str = "GET /agui?user=ada HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+/// Starts a hub with bounds of connections.
+async fn bounded(change: impl FnOnce(&mut ConnectionLimits)) -> Running {
+    let mut settings = Settings::default();
+    change(&mut settings.connections);
+    start_with(settings).await
+}
+
+/// Reads on a connection that is kept how often a bound was hit.
+async fn hits(stream: &mut TcpStream, bound: &str) -> u32 {
+    let head = "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let metrics = read_to(stream, "# EOF").await;
+    let name = format!("events_bound_hits_total{{bound=\"{bound}\"}} ");
+    let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+    value
+        .unwrap_or_else(|| panic!("{bound} is not in {metrics}"))
+        .parse()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_connections() {
+    let hub = bounded(|limits| limits.per_address = 1).await;
+    let mut first = hub.send("").await;
+    assert_eq!(hits(&mut first, "connections_per_address").await, 0);
+    assert_eq!(read_to(&mut hub.send(AGUI).await, "never said").await, "");
+    assert_eq!(hits(&mut first, "connections_per_address").await, 1);
+}
+
+#[tokio::test]
+async fn beyond_all_connections_clients_wait() {
+    let hub = bounded(|limits| limits.connections = 1).await;
+    let mut first = hub.send("").await;
+    assert_eq!(hits(&mut first, "connections").await, 1);
+    let mut second = hub.send(AGUI).await;
+    drop(first);
+    assert!(read_to(&mut second, "retry: ").await.contains(" 200 OK"));
+}
+
+#[tokio::test]
+async fn a_head_may_be_so_large_and_take_so_long() {
+    let hub = bounded(|limits| {
+        limits.head_bytes = 8 << 10;
+        limits.head_time = Duration::from_millis(50);
+    })
+    .await;
+    let head = format!(
+        "GET / HTTP/1.1\r\nhost: localhost\r\nx: {}",
+        "x".repeat(9_000)
+    );
+    let answer = read_to(&mut hub.send(&head).await, "never said").await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    for begun in ["", "GET / HTTP/1.1\r\nhost: localhost\r\n"] {
+        read_to(&mut hub.send(begun).await, "never said").await;
+    }
+    // The client is told before the end is counted.
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let mut stream = hub.send("").await;
+        let counts = (
+            hits(&mut stream, "head_bytes").await,
+            hits(&mut stream, "head_time").await,
+        );
+        // The connection of an earlier look may have been idle for too long, too.
+        if counts.0 == 1 && counts.1 >= 2 {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < end, "{counts:?}");
+    }
+}
 
 #[tokio::test]
 async fn official_a2a_clients_find_addresses_that_name_their_user() {

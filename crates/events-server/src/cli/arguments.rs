@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueEnum, ValueHint, builder::NonEmptyStringValueParser, value_parser};
 use serde::{Deserialize, Serialize};
 
 /// Which hub. A token is taken from the variable `EVENTS_TOKEN`.
@@ -11,6 +11,12 @@ pub struct HubArgs {
     /// The address of the hub.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4000", value_hint = ValueHint::Url)]
     pub url: String,
+    /// Wait until a hub answers. Default: fail if the first attempt does; later ones are repeated anyhow.
+    #[arg(long)]
+    pub wait: bool,
+    /// Trust the authority in this file (PEM) too, for an https:// address. `SSL_CERT_FILE` names one instead.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ca: Option<PathBuf>,
 }
 
 /// A stream that can be followed.
@@ -78,7 +84,7 @@ pub struct TailArgs {
     #[arg(long, value_enum)]
     pub stream: TailStream,
     /// The user whose stream it is, where no token says it.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
     /// Follow one AG-UI thread only.
     #[arg(long, value_name = "ID")]
@@ -104,7 +110,7 @@ pub struct PublishArgs {
     #[arg(long, value_enum)]
     pub stream: PublishStream,
     /// The user the events are for.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
     /// The AG-UI thread that the events belong to. Default: the one that the events name.
     #[arg(long, value_name = "ID")]
@@ -124,12 +130,15 @@ pub struct RecordArgs {
     #[arg(long, value_enum)]
     pub stream: RecordStream,
     /// The user whose stream it is.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
-    /// The file to write; one that exists is replaced.
+    /// The file to write; `-` is standard output.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
-    /// Stop after this long, such as `10s`. Default: at SIGINT.
+    /// Replace a file that has something in it.
+    #[arg(long)]
+    pub force: bool,
+    /// Stop this long after the stream stands, such as `10s`. Default: at SIGINT.
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub length: Option<Duration>,
 }
@@ -147,8 +156,80 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = read_speed)]
     pub speed: Speed,
     /// The user to publish for. Default: the recorded one.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
+}
+
+/// What `events bench` is given.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct BenchArgs {
+    /// The hub.
+    #[command(flatten)]
+    pub hub: HubArgs,
+    /// Users who are published for, in turn: `bench-0`, `bench-1` and so on.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..=10_000_000))]
+    pub users: u32,
+    /// Of them, those with ordinary readers. Default: all that have no slow or stalled one.
+    #[arg(long, value_name = "N")]
+    pub watched: Option<u32>,
+    /// Ordinary readers of each such user.
+    #[arg(long, value_name = "C", default_value_t = 1, value_parser = value_parser!(u32).range(1..=10_000))]
+    pub connections_per_user: u32,
+    /// Further users with one reader that takes 1 KiB per second.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub slow: u32,
+    /// Further users with one reader that takes nothing, and comes back every 40 seconds.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub stalled: u32,
+    /// Publish this many events, rounded up to whole requests.
+    #[arg(long, value_name = "N", conflicts_with = "duration", value_parser = value_parser!(u64).range(1..))]
+    pub events: Option<u64>,
+    /// Publish for this long. Default: 10s.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub duration: Option<Duration>,
+    /// Events per second, such as `5000` or `5000/s`. Default: as fast as they are accepted.
+    #[arg(long, value_name = "R/s", value_parser = read_rate)]
+    pub rate: Option<u64>,
+    /// The text of a delta, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 100)]
+    pub payload: usize,
+    /// Events of one request; from 5 on they are a whole run.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = value_parser!(u32).range(1..=10_000))]
+    pub batch: u32,
+    /// Connections that publish, each with one request at a time.
+    #[arg(long, value_name = "P", default_value_t = 4, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub publishers: u32,
+    /// Percent of the events that are for users with readers. Default: as many as there are such users.
+    #[arg(long, value_name = "PERCENT", value_parser = value_parser!(u8).range(0..=100))]
+    pub focus: Option<u8>,
+    /// The process of a hub on this machine, to report its memory and processor time.
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// Print the report as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What the help of `events bench` ends with.
+pub(super) const BENCH_HELP: &str = "\
+Latency is counted from the time at which an event was due, so a hub that is late is not excused.
+The end is 1 if an event was lost without a gap, came twice, out of order, or to another user.
+
+Examples:
+  events bench --events 200000                     as fast as the hub takes it
+  events bench --rate 2000/s --duration 30s        at a quiet pace, for latency
+  events bench --users 10000 --duration 5s --pid $(pgrep -n -x events)
+                                                   memory of 10,000 connections
+  events bench --users 100000 --watched 500 --slow 1000 --stalled 1000 --focus 50 \\
+    --events 1000000 --rate 15000/s --batch 5 --payload 1000
+                                                   what slow readers do to the others";
+
+/// Reads a rate per second.
+fn read_rate(text: &str) -> Result<u64, String> {
+    match text.strip_suffix("/s").unwrap_or(text).parse() {
+        Ok(rate @ 1..=1_000_000_000) => Ok(rate),
+        _ => Err("expected events per second, such as 5000 or 5000/s".to_owned()),
+    }
 }
 
 /// Reads a factor; thousandths are exact enough, and keep the arithmetic whole.

@@ -1,6 +1,6 @@
 //! `events check-config`: what is in effect.
 
-use crate::{KEYS, Key, Settings};
+use crate::{KEYS, Key, Settings, WorstCase, worst_case::Size};
 
 /// Writes the settings as a configuration file that sets the same, with secrets left out, and the memory that they
 /// allow.
@@ -13,11 +13,15 @@ pub(crate) fn check_config(settings: &Settings) -> String {
         let note = if value == default { "  # default" } else { "" };
         text.push_str(&format!("{} = {value}{note}\n", key.name));
     }
-    let n_bytes = settings.limits.worst_case_bytes();
+    let worst_case = WorstCase::of(&settings);
     text.push_str(&format!(
-        "\n# worst-case memory of the logs: {n_bytes} bytes ({} MiB); connections come on top\n",
-        n_bytes.div_ceil(1 << 20)
+        "\n# worst-case memory: {} bytes ({})\n",
+        worst_case.bytes(),
+        Size(worst_case.bytes())
     ));
+    for (name, n_bytes) in &worst_case.parts {
+        text.push_str(&format!("#   {name}: {}\n", Size(*n_bytes)));
+    }
     text
 }
 
@@ -35,7 +39,7 @@ fn shown(key: &Key, value: &str) -> String {
 }
 
 /// Hides who logs in, in an address that says so.
-fn without_password(value: &str) -> String {
+pub(super) fn without_password(value: &str) -> String {
     let Some((scheme, rest)) = value.split_once("://") else {
         return value.to_owned();
     };
@@ -72,7 +76,8 @@ mod tests {
             text.contains("listen = \"127.0.0.1:4000\"  # default\n"),
             "{text}"
         );
-        assert!(text.contains("# worst-case memory of the logs: "), "{text}");
+        assert!(text.contains("# worst-case memory: "), "{text}");
+        assert!(text.contains("#   connections: "), "{text}");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("events.toml");
         std::fs::write(&file, &text).unwrap();

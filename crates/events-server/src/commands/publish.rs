@@ -3,15 +3,23 @@
 use std::{
     borrow::Cow,
     io::{IsTerminal as _, Read},
+    path::Path,
 };
 
-use events_client::{Client, Error, Publish, PublishKind};
+use events_client::{Client, Publish, PublishKind, Published};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 
-use super::{Console, lines, lines::Line, read_failure, refusal, tail::is_read};
+use super::{
+    Console,
+    contact::{Answer, Contact},
+    lines,
+    lines::Line,
+    read_failure, refusal,
+    tail::is_read,
+};
 use crate::{
-    Failure,
+    Failure, StopRequests,
     cli::{PublishArgs, PublishStream},
 };
 
@@ -41,59 +49,65 @@ pub(super) fn bar(n_bytes: Option<u64>) -> ProgressBar {
 
 /// Publishes in batches of what has been read, so that a slow producer's lines are sent as they come.
 ///
-/// At the first line that is refused, those before it are published and those after it are not.
+/// At the first line that is refused, those before it are published and those after it are not. The same holds for
+/// the line at which it is asked to stop.
 pub(super) async fn publish(
     client: &Client,
     args: &PublishArgs,
     input: Box<dyn Read + Send>,
+    stop: StopRequests,
     bar: &ProgressBar,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
+    if args.thread.is_some() && args.stream != PublishStream::AgUi {
+        let text = "--thread: only the AG-UI stream has threads; leave it out";
+        return Err(Failure::Usage(text.to_owned()));
+    }
     let mut lines = lines::read(input);
     let mut threads = Threads::new(args);
-    let mut batch = Batch::default();
-    let mut printer = Printer {
+    let mut sender = Sender {
+        contact: Contact::new(client, &args.hub),
+        args,
+        stop: &stop,
         bar,
         console,
         is_read: true,
         n_ids: 0,
     };
-    let kind = match args.stream {
-        PublishStream::AgUi => PublishKind::AgUi,
-        PublishStream::A2a => PublishKind::A2a,
-        PublishStream::System => PublishKind::System,
-        PublishStream::Analytics => PublishKind::Analytics,
-    };
-    let target = |thread: Option<&str>| {
-        let request = Publish::to(kind, args.user.as_str());
-        match thread {
-            Some(thread) => request.thread(thread),
-            None => request,
-        }
-    };
+    let mut batch = Batch::default();
+    let mut n_events = 0_u64;
+    let mut last = 0;
     loop {
-        let line = match lines.try_recv() {
-            Ok(line) => Some(line),
-            Err(_) => {
-                batch.send(client, target, &mut printer).await?;
-                lines.recv().await
+        let line = match lines.try_next() {
+            Some(line) if !stop.is_requested() => Some(line),
+            _ => {
+                sender.send(&mut batch).await?;
+                tokio::select! {
+                    biased;
+                    () = stop.clone().first() => {
+                        return Err(Failure::Stopped { before: last + 1, unknown: None });
+                    }
+                    line = lines.next() => line,
+                }
             }
         };
         let Some(line) = line else { break };
-        let Line { number, bytes } = match line {
+        let Line { number, bytes, .. } = match line {
             Ok(line) => line,
             Err(source) => {
-                batch.send(client, target, &mut printer).await?;
+                sender.send(&mut batch).await?;
                 return Err(read_failure(&args.file, source));
             }
         };
+        last = number;
         bar.inc(u64::try_from(bytes.len()).unwrap_or_default());
         let event = bytes.trim_ascii();
         if event.is_empty() {
             continue;
         }
+        n_events += 1;
         if event.starts_with(b":") {
-            batch.send(client, target, &mut printer).await?;
+            sender.send(&mut batch).await?;
             let reason = "it is not JSON".to_owned();
             return Err(Failure::RefusedLine {
                 line: number,
@@ -102,11 +116,15 @@ pub(super) async fn publish(
         }
         let thread = threads.of(event);
         if !batch.takes(event, thread.as_deref()) {
-            batch.send(client, target, &mut printer).await?;
+            sender.send(&mut batch).await?;
         }
         batch.thread = thread;
         batch.n_bytes += event.len();
         batch.lines.push((number, event.to_vec()));
+    }
+    sender.send(&mut batch).await?;
+    if n_events == 0 {
+        sender.note("warning: the input has no events, so nothing is published");
     }
     Ok(())
 }
@@ -154,14 +172,22 @@ impl<'a> Threads<'a> {
     }
 }
 
-struct Printer<'a, 'b> {
+/// The way to the hub, and what is said about it.
+struct Sender<'a, 'b> {
+    contact: Contact<'a>,
+    args: &'a PublishArgs,
+    stop: &'a StopRequests,
     bar: &'a ProgressBar,
     console: &'a mut Console<'b>,
     is_read: bool,
     n_ids: usize,
 }
 
-impl Printer<'_, '_> {
+impl Sender<'_, '_> {
+    fn note(&mut self, text: &str) {
+        self.bar.suspend(|| self.console.note(text));
+    }
+
     /// Prints ids. If nobody reads them any more, publishing goes on without.
     fn print(&mut self, ids: &[String]) -> Result<(), Failure> {
         self.n_ids += ids.len();
@@ -176,8 +202,61 @@ impl Printer<'_, '_> {
             }
             out.flush()
         });
-        self.is_read = is_read(written)?;
+        self.is_read = is_read(written, Path::new("standard output"))?;
         Ok(())
+    }
+
+    /// Publishes the lines of a batch and leaves it empty.
+    async fn send(&mut self, batch: &mut Batch) -> Result<(), Failure> {
+        let Batch { lines, thread, .. } = std::mem::take(batch);
+        let Answer::Refused(index, problem) = self.request(&lines, thread.as_deref()).await? else {
+            return Ok(());
+        };
+        // The request was all or nothing; what stands before the refused line is good.
+        let index = index.min(lines.len());
+        let line = lines.get(index).map_or(0, |(number, _)| *number);
+        match self.request(&lines[..index], thread.as_deref()).await? {
+            Answer::Published(_) => Err(Failure::RefusedLine {
+                line,
+                reason: refusal(&problem),
+            }),
+            Answer::Refused(earlier, problem) => Err(Failure::RefusedLine {
+                line: lines.get(earlier).map_or(0, |(number, _)| *number),
+                reason: refusal(&problem),
+            }),
+        }
+    }
+
+    /// Publishes lines in one request, and prints their ids.
+    async fn request(
+        &mut self,
+        lines: &[(u64, Vec<u8>)],
+        thread: Option<&str>,
+    ) -> Result<Answer, Failure> {
+        let (Some((first, _)), Some((last, _))) = (lines.first(), lines.last()) else {
+            return Ok(Answer::Published(Published::default()));
+        };
+        let kind = match self.args.stream {
+            PublishStream::AgUi => PublishKind::AgUi,
+            PublishStream::A2a => PublishKind::A2a,
+            PublishStream::System => PublishKind::System,
+            PublishStream::Analytics => PublishKind::Analytics,
+        };
+        let mut request = Publish::to(kind, self.args.user.as_str());
+        if let Some(thread) = thread {
+            request = request.thread(thread);
+        }
+        let (bar, console) = (self.bar, &mut *self.console);
+        let note = |text: &str| bar.suspend(|| console.note(text));
+        let events = lines.iter().map(|(_, event)| event);
+        let sending = self
+            .contact
+            .publish(request, events, (*first, *last), self.stop, note);
+        let answer = sending.await?;
+        if let Answer::Published(published) = &answer {
+            self.print(&published.ids)?;
+        }
+        Ok(answer)
     }
 }
 
@@ -196,37 +275,5 @@ impl Batch {
             || (self.thread.as_deref() == thread
                 && self.lines.len() < BATCH_LINES
                 && self.n_bytes + event.len() <= BATCH_BYTES)
-    }
-
-    /// Publishes the lines and leaves the batch empty.
-    async fn send(
-        &mut self,
-        client: &Client,
-        target: impl Fn(Option<&str>) -> Publish,
-        printer: &mut Printer<'_, '_>,
-    ) -> Result<(), Failure> {
-        let Self { lines, thread, .. } = std::mem::take(self);
-        let request = target(thread.as_deref());
-        let events = |n_lines: usize| lines[..n_lines].iter().map(|(_, event)| event);
-        let (index, problem) = match client.publish(&request, events(lines.len())).await {
-            Ok(published) => return printer.print(&published.ids),
-            Err(Error::Refused {
-                line: Some(line),
-                problem,
-                ..
-            }) => (usize::try_from(line).unwrap_or(1).max(1) - 1, problem),
-            Err(error) => return Err(error.into()),
-        };
-        // The request was all or nothing; what stands before the refused line is good.
-        if index > 0 {
-            let published = client
-                .publish(&request, events(index.min(lines.len())))
-                .await?;
-            printer.print(&published.ids)?;
-        }
-        Err(Failure::RefusedLine {
-            line: lines.get(index).map_or(0, |(number, _)| *number),
-            reason: refusal(&problem),
-        })
     }
 }

@@ -15,8 +15,10 @@ use tokio::time::Instant;
 
 use super::{
     Console,
+    contact::Contact,
+    counted,
     recording::{self, Entry, Header},
-    write_failure,
+    tail::is_read,
 };
 use crate::{
     Failure,
@@ -48,7 +50,7 @@ impl Envelope {
     }
 }
 
-/// Records until `stop` is done, or for the length that was asked for.
+/// Records until `stop` is done, or for the length that was asked for. Nothing is written before the hub has answered.
 pub(super) async fn record(
     client: &Client,
     args: &RecordArgs,
@@ -56,20 +58,25 @@ pub(super) async fn record(
     stop: impl Future<Output = ()>,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let start = Instant::now();
-    let at = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-    let header = Header::new(args.stream, &args.user, at);
-    recording::write(&mut file, &header).map_err(|error| write_failure(&args.output, error))?;
     let kind = match args.stream {
         // Only there each event comes with its thread.
         RecordStream::AgUi | RecordStream::Contexts => StreamKind::Contexts,
         RecordStream::A2a => StreamKind::A2a,
         RecordStream::Analytics => StreamKind::Analytics,
     };
+    let mut contact = Contact::new(client, &args.hub);
     let mut stream = client.subscribe(Subscribe::to(kind).user(&args.user))?;
     let mut stop = pin!(stop);
-    let mut end = pin!(over_after(args.length));
-    let mut n_events = 0_u64;
+    let mut end = pin!(over_after(None));
+    let mut start = None;
+    let mut write = |line: Line<'_>| {
+        let written = match line {
+            Line::Header(header) => recording::write(&mut file, header),
+            Line::Entry(entry) => recording::write(&mut file, entry),
+        };
+        is_read(written, &args.output)
+    };
+    let (mut n_events, mut n_gaps) = (0_u64, 0_u64);
     let mut reason = None;
     let result = loop {
         let item = tokio::select! {
@@ -78,31 +85,56 @@ pub(super) async fn record(
             () = &mut end => break Ok(()),
             item = stream.next() => item,
         };
-        let item = match item {
+        let item = match item.map(|item| contact.check(item?)) {
             Some(Ok(item)) => item,
-            Some(Err(error)) => break Err(error.into()),
+            Some(Err(failure)) => break Err(failure),
             None => break reason.map_or(Ok(()), |reason| Err(Failure::Ended(reason))),
         };
         console.note_item(&item);
         match item {
             Item::Closing(closing) => reason = Some(closing.reason),
+            Item::Gap(_) | Item::Skipped { .. } => n_gaps += 1,
+            Item::Connected { .. } if start.is_none() => {
+                start = Some(Instant::now());
+                end.set(over_after(args.length));
+                let at = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+                let header = Header::new(args.stream, &args.user, at);
+                match write(Line::Header(&header)) {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(()),
+                    Err(failure) => break Err(failure),
+                }
+            }
             Item::Event { data, .. } => {
-                let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let elapsed = start.map_or(Duration::ZERO, |start| start.elapsed());
+                let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
                 let Ok(entry) = entry(args.stream, ms, data) else {
                     console.note("an event that is not as expected is left out");
                     continue;
                 };
-                if let Some(entry) = entry {
-                    recording::write(&mut file, &entry)
-                        .map_err(|error| write_failure(&args.output, error))?;
-                    n_events += 1;
+                let Some(entry) = entry else { continue };
+                match write(Line::Entry(&entry)) {
+                    Ok(true) => n_events += 1,
+                    Ok(false) => break Ok(()),
+                    Err(failure) => break Err(failure),
                 }
             }
             _ => {}
         }
     };
-    console.note(&format!("recorded {n_events} events"));
+    if start.is_some() {
+        let gaps = match n_gaps {
+            0 => String::new(),
+            _ => format!("; events are missing at {}", counted(n_gaps, "place")),
+        };
+        console.note(&format!("recorded {}{gaps}", counted(n_events, "event")));
+    }
     result
+}
+
+enum Line<'a> {
+    Header(&'a Header),
+    Entry(&'a Entry),
 }
 
 async fn over_after(length: Option<Duration>) {

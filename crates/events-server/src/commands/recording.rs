@@ -1,6 +1,6 @@
 //! The file of a recording: a header, then one event per line with its time.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read as _, Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -9,6 +9,9 @@ use crate::cli::RecordStream;
 
 /// The version that is written, and the only one that is read.
 const VERSION: u32 = 1;
+
+/// The longest line, in bytes: an event may have 16 MiB on its way here, and its time comes on top.
+const MAX_LINE: u64 = 17 << 20;
 
 /// The first line.
 ///
@@ -60,6 +63,8 @@ pub(super) fn write(out: &mut impl Write, line: &impl Serialize) -> io::Result<(
 #[derive(Debug)]
 pub(super) enum Unreadable {
     Io(io::Error),
+    /// The first line is that of no recording.
+    Header(String),
     /// A line, counted from 1, and what is wrong with it.
     Line(u64, String),
 }
@@ -80,13 +85,16 @@ impl<R: BufRead> Reader<R> {
             is_truncated: false,
         };
         let Some((text, _)) = reader.line().map_err(Unreadable::Io)? else {
-            return Err(Unreadable::Line(1, "the file is empty".to_owned()));
+            return Err(Unreadable::Header("it is empty".to_owned()));
         };
         let header: Header = serde_json::from_slice(&text)
-            .map_err(|error| Unreadable::Line(1, error.to_string()))?;
+            .map_err(|error| Unreadable::Header(format!("line 1: {}", what_is_wrong(&error))))?;
         if header.version != VERSION {
-            let reason = format!("version {} is not known to this version", header.version);
-            return Err(Unreadable::Line(1, reason));
+            let reason = format!(
+                "its version {} is not known to this version",
+                header.version
+            );
+            return Err(Unreadable::Header(reason));
         }
         Ok((header, reader))
     }
@@ -100,7 +108,9 @@ impl<R: BufRead> Reader<R> {
             match serde_json::from_slice(&text) {
                 Ok(entry) => return Ok(Some(entry)),
                 Err(_) if !is_whole => self.is_truncated = true,
-                Err(error) => return Err(Unreadable::Line(self.n_lines, error.to_string())),
+                Err(error) => {
+                    return Err(Unreadable::Line(self.n_lines, what_is_wrong(&error)));
+                }
             }
         }
         Ok(None)
@@ -119,13 +129,25 @@ impl<R: BufRead> Reader<R> {
     /// Reads a line, and tells whether it has its end.
     fn line(&mut self) -> io::Result<Option<(Vec<u8>, bool)>> {
         let mut text = Vec::new();
-        if self.input.read_until(b'\n', &mut text)? == 0 {
+        let mut limited = self.input.by_ref().take(MAX_LINE);
+        if limited.read_until(b'\n', &mut text)? == 0 {
             return Ok(None);
         }
         self.n_lines += 1;
+        if limited.limit() == 0 {
+            let text = format!("line {} is longer than {MAX_LINE} bytes", self.n_lines);
+            return Err(io::Error::other(text));
+        }
         let is_whole = text.ends_with(b"\n");
         Ok(Some((text, is_whole)))
     }
+}
+
+/// Says it without the place, which the reader of JSON counts within the line.
+fn what_is_wrong(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]
@@ -139,6 +161,7 @@ mod tests {
     fn read(text: &str) -> Result<(Vec<(u64, String)>, bool), String> {
         let told = |unreadable| match unreadable {
             Unreadable::Io(error) => error.to_string(),
+            Unreadable::Header(reason) => reason,
             Unreadable::Line(line, reason) => format!("{line}: {reason}"),
         };
         let (_, mut reader) = Reader::open(text.as_bytes()).map_err(told)?;
@@ -185,9 +208,9 @@ mod tests {
     #[test]
     fn a_wrong_line_is_named() {
         for (text, part) in [
-            (String::new(), "1: the file is empty"),
-            ("{\"a\":1}\n".to_owned(), "1: missing field"),
-            (HEADER.replace(":1,", ":2,"), "1: version 2 is not known"),
+            (String::new(), "it is empty"),
+            ("{\"a\":1}\n".to_owned(), "line 1: missing field"),
+            (HEADER.replace(":1,", ":2,"), "its version 2 is not known"),
             (
                 format!("{HEADER}\n\n{{\"ms\":1}}\n{{}}\n"),
                 "3: missing field `data`",

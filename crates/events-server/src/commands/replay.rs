@@ -2,11 +2,13 @@
 
 use std::{fs::File, io::BufReader, time::Duration};
 
-use events_client::{Client, Error, Publish, PublishKind};
+use events_client::{Client, Publish, PublishKind};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     Console,
+    contact::{Answer, Contact},
+    counted,
     publish::{BATCH_BYTES, BATCH_LINES},
     read_failure,
     record::Envelope,
@@ -14,7 +16,7 @@ use super::{
     refusal,
 };
 use crate::{
-    Failure,
+    Failure, StopRequests,
     cli::{RecordStream, ReplayArgs},
 };
 
@@ -64,6 +66,10 @@ impl Source<'_> {
 fn unreadable_failure(args: &ReplayArgs, unreadable: Unreadable) -> Failure {
     match unreadable {
         Unreadable::Io(error) => read_failure(&args.file, error),
+        Unreadable::Header(reason) => Failure::NoRecording {
+            path: args.file.clone(),
+            reason,
+        },
         Unreadable::Line(line, reason) => Failure::Recording {
             path: args.file.clone(),
             line,
@@ -111,6 +117,7 @@ fn event(stream: RecordStream, line: u64, entry: Entry) -> Result<Option<Event>,
 pub(super) async fn replay(
     client: &Client,
     args: &ReplayArgs,
+    stop: StopRequests,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let file = File::open(&args.file).map_err(|source| read_failure(&args.file, source))?;
@@ -122,66 +129,119 @@ pub(super) async fn replay(
         reader,
     };
     let user = args.user.as_deref().unwrap_or(&header.user);
-    let mut next = source.next()?;
-    let first_ms = next.as_ref().map_or(0, |event| event.ms);
-    let start = Instant::now();
-    let due = |event: &Event| {
-        let micros = u128::from(event.ms.saturating_sub(first_ms)) * 1_000_000;
-        let micros = micros / u128::from(args.speed.0.max(1));
-        let wait = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
-        start.checked_add(wait)
+    let mut player = Player {
+        contact: Contact::new(client, &args.hub),
+        user,
+        stop: &stop,
+        n_events: 0,
     };
-    let mut n_events = 0;
-    while let Some(event) = next.take() {
-        if let Some(due) = due(&event) {
-            sleep_until(due).await;
-        }
-        let now = Instant::now();
-        let mut n_bytes = event.json.len();
-        let mut batch = vec![event];
-        next = source.next()?;
-        while let Some(event) = next.take() {
-            n_bytes += event.json.len();
-            let is_due = due(&event).is_some_and(|due| due <= now);
-            if !is_due
-                || !event.goes_with(&batch[0])
-                || batch.len() >= BATCH_LINES
-                || n_bytes > BATCH_BYTES
-            {
-                next = Some(event);
-                break;
-            }
-            batch.push(event);
-            next = source.next()?;
-        }
-        publish(client, user, &batch).await?;
-        n_events += batch.len();
-    }
-    if source.reader.is_truncated() {
+    let result = player.play(&mut source, console).await;
+    if result.is_ok() && source.reader.is_truncated() {
         console.note("warning: the last line of the recording is cut and was left out");
     }
-    console.note(&format!("replayed {n_events} events"));
-    Ok(())
+    if result.is_ok() || player.n_events > 0 {
+        console.note(&format!("replayed {}", counted(player.n_events, "event")));
+    }
+    result
 }
 
-async fn publish(client: &Client, user: &str, batch: &[Event]) -> Result<(), Failure> {
-    let mut request = Publish::to(batch[0].kind, user);
-    if let Some(thread) = &batch[0].thread {
-        request = request.thread(thread);
-    }
-    let events = batch.iter().map(|event| event.json.as_str());
-    match client.publish(&request, events).await {
-        Ok(_) => Ok(()),
-        Err(Error::Refused {
-            line: Some(line),
-            problem,
-            ..
-        }) => {
-            let index = usize::try_from(line).unwrap_or(1).max(1) - 1;
-            let line = batch.get(index).unwrap_or(&batch[0]).line;
-            let reason = refusal(&problem);
-            Err(Failure::RefusedLine { line, reason })
+struct Player<'a> {
+    contact: Contact<'a>,
+    user: &'a str,
+    stop: &'a StopRequests,
+    n_events: u64,
+}
+
+impl Player<'_> {
+    async fn play(
+        &mut self,
+        source: &mut Source<'_>,
+        console: &mut Console<'_>,
+    ) -> Result<(), Failure> {
+        let speed = u128::from(source.args.speed.0.max(1));
+        let mut next = source.next()?;
+        let first_ms = next.as_ref().map_or(0, |event| event.ms);
+        let start = Instant::now();
+        let due = |event: &Event| {
+            let micros = u128::from(event.ms.saturating_sub(first_ms)) * 1_000_000 / speed;
+            let wait = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+            start.checked_add(wait)
+        };
+        while let Some(event) = next.take() {
+            if let Some(due) = due(&event) {
+                tokio::select! {
+                    biased;
+                    () = self.stop.clone().first() => {
+                        return Err(Failure::Stopped { before: event.line, unknown: None });
+                    }
+                    () = sleep_until(due) => {}
+                }
+            }
+            let now = Instant::now();
+            let mut n_bytes = event.json.len();
+            let mut batch = vec![event];
+            // What cannot be read is told after what stands before it has been published.
+            let mut read = source.next();
+            while let Ok(Some(event)) = &read {
+                n_bytes += event.json.len();
+                let is_due = due(event).is_some_and(|due| due <= now);
+                if !is_due
+                    || !event.goes_with(&batch[0])
+                    || batch.len() >= BATCH_LINES
+                    || n_bytes > BATCH_BYTES
+                {
+                    break;
+                }
+                batch.extend(read.ok().flatten());
+                read = source.next();
+            }
+            self.publish(&batch, console).await?;
+            next = read?;
         }
-        Err(error) => Err(error.into()),
+        Ok(())
+    }
+
+    /// Publishes events of one place; if one is refused, those before it.
+    async fn publish(&mut self, batch: &[Event], console: &mut Console<'_>) -> Result<(), Failure> {
+        let Some((index, reason)) = self.request(batch, console).await? else {
+            return Ok(());
+        };
+        let index = index.min(batch.len() - 1);
+        let refused = match self.request(&batch[..index], console).await? {
+            None => (index, reason),
+            Some((earlier, reason)) => (earlier.min(index), reason),
+        };
+        Err(Failure::RefusedLine {
+            line: batch[refused.0].line,
+            reason: refused.1,
+        })
+    }
+
+    /// Publishes events in one request; the index of one that is refused, and why.
+    async fn request(
+        &mut self,
+        batch: &[Event],
+        console: &mut Console<'_>,
+    ) -> Result<Option<(usize, String)>, Failure> {
+        let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
+            return Ok(None);
+        };
+        let mut request = Publish::to(first.kind, self.user);
+        if let Some(thread) = &first.thread {
+            request = request.thread(thread);
+        }
+        let events = batch.iter().map(|event| event.json.as_str());
+        let lines = (first.line, last.line);
+        let note = |text: &str| console.note(text);
+        let sending = self
+            .contact
+            .publish(request, events, lines, self.stop, note);
+        Ok(match sending.await? {
+            Answer::Published(_) => {
+                self.n_events += u64::try_from(batch.len()).unwrap_or_default();
+                None
+            }
+            Answer::Refused(index, problem) => Some((index, refusal(&problem))),
+        })
     }
 }

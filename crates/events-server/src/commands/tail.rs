@@ -11,7 +11,7 @@ use std::{
 use events_client::{Client, Item, StreamKind, Subscribe};
 use futures_util::StreamExt as _;
 
-use super::{Console, summary::Summary, write_failure};
+use super::{Console, contact::Contact, summary::Summary, write_failure};
 use crate::{
     Failure,
     cli::{TailArgs, TailStream},
@@ -26,6 +26,12 @@ pub(super) async fn tail(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let mut stop = pin!(stop);
+    if args.from.is_some() && matches!(args.stream, TailStream::Analytics | TailStream::Llm) {
+        let text =
+            "--from: this stream has no ids, so there is nothing to begin behind; leave it out";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    let mut contact = Contact::new(client, &args.hub);
     let mut stream = client.subscribe(request(args))?;
     let mut reason = None;
     loop {
@@ -35,7 +41,7 @@ pub(super) async fn tail(
             item = stream.next() => item,
         };
         let item = match item {
-            Some(item) => item?,
+            Some(item) => contact.check(item?)?,
             None => return reason.map_or(Ok(()), |reason| Err(Failure::Ended(reason))),
         };
         console.note_item(&item);
@@ -44,7 +50,7 @@ pub(super) async fn tail(
             Item::Event { event, data, .. } => {
                 let line = line(args, &event, &data, console);
                 let written = writeln!(console.out, "{line}").and_then(|()| console.out.flush());
-                if !is_read(written)? {
+                if !is_read(written, Path::new("standard output"))? {
                     return Ok(());
                 }
             }
@@ -54,11 +60,11 @@ pub(super) async fn tail(
 }
 
 /// Whether somebody still reads the output.
-pub(super) fn is_read(written: io::Result<()>) -> Result<bool, Failure> {
+pub(super) fn is_read(written: io::Result<()>, path: &Path) -> Result<bool, Failure> {
     match written {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(write_failure(Path::new("standard output"), error)),
+        Err(error) => Err(write_failure(path, error)),
     }
 }
 

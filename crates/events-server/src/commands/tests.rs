@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::*;
-use crate::cli;
+use crate::{cli, stop_channel};
 use support::{PATIENCE, Running, console, hub, take, wire};
 
 macro_rules! arguments {
@@ -30,11 +30,19 @@ async fn publish_text(hub: &Running, line: &str, text: &str) -> (Vec<String>, Re
         &hub.client(),
         &args,
         input,
+        stop_channel().1,
         &ProgressBar::hidden(),
         &mut console(&mut out, &mut notes),
     )
     .await;
-    assert!(notes.is_empty());
+    let notes = String::from_utf8(notes).unwrap();
+    let is_empty = text.trim().is_empty();
+    assert_eq!(
+        notes.starts_with("warning: the input has no events"),
+        is_empty,
+        "{notes}"
+    );
+    assert_eq!(notes.lines().count(), usize::from(is_empty), "{notes}");
     let ids = String::from_utf8(out).unwrap();
     (ids.lines().map(str::to_owned).collect(), result)
 }
@@ -124,7 +132,7 @@ async fn a_refused_stream_is_one_line_and_a_failure() {
     for (line, part, code) in [
         (
             "tail --stream agui",
-            "; name the user with --user, or set EVENTS_TOKEN",
+            "; set EVENTS_TOKEN to a token of this hub",
             1,
         ),
         ("tail --stream llm --user ada", "error: status 404: ", 1),
@@ -207,7 +215,8 @@ async fn recorded(
     let (ended, taken) = both.await.expect("it hangs");
     ended.unwrap();
     let told = told.recv().await;
-    assert_eq!(told, Some(format!("recorded {n_events} events")));
+    let n_told = u64::try_from(n_events).unwrap();
+    assert_eq!(told, Some(format!("recorded {}", counted(n_told, "event"))));
     taken
 }
 
@@ -222,25 +231,45 @@ fn data(lines: &[String]) -> Vec<(Option<String>, String)> {
     entries
 }
 
+/// A task, of which no event looks like another.
+const TASK: [&str; 2] = [
+    r#"{"task":{"id":"k","contextId":"c","status":{"state":"TASK_STATE_SUBMITTED"}}}"#,
+    r#"{"statusUpdate":{"taskId":"k","contextId":"c","status":{"state":"TASK_STATE_COMPLETED"},"metadata":{"n":1.50}}}"#,
+];
+const SYSTEM: &str =
+    r#"{"type":"CONTEXT_CREATED","timestamp":1,"contextId":"soup","name":"S\u00e9"}"#;
+const VIEW: &str = r#"{"type":"PAGE_VIEW","timestamp":2,"sessionId":"s","pageUrl":"/soup"}"#;
+
+async fn publish_all(hub: &Running, user: &str, streams: &[(&str, &[&str])]) {
+    for (stream, events) in streams {
+        let line = format!("publish --stream {stream} --user {user}");
+        let (_, result) = publish_text(hub, &line, &events.join("\n")).await;
+        result.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn what_is_recorded_and_replayed_is_the_same_in_its_order() {
     let hub = hub().await;
     let folder = tempfile::tempdir().unwrap();
-    for stream in ["agui", "contexts"] {
-        let n_events = EVENTS.len();
+    let all: [(&str, &[&str]); 4] = [
+        ("agui", &EVENTS),
+        ("a2a", &TASK),
+        ("system", &[SYSTEM]),
+        ("analytics", &[VIEW]),
+    ];
+    for (stream, published) in [
+        ("agui", &all[..1]),
+        ("a2a", &all[1..2]),
+        ("analytics", &all[3..]),
+        // What is in the contexts, and what is not: analytics.
+        ("contexts", &all[..3]),
+    ] {
+        let n_events = published.iter().map(|(_, events)| events.len()).sum();
         let (ada, bob) = (format!("ada-{stream}"), format!("bob-{stream}"));
         let record = |user: &str| format!("record --stream {stream} --user {user} -o unused");
-        let first = recorded(
-            &hub,
-            &record(&ada),
-            n_events,
-            Box::pin(async {
-                let line = format!("publish --stream agui --user {ada}");
-                let (_, result) = publish_text(&hub, &line, &EVENTS.join("\n")).await;
-                result.unwrap();
-            }),
-        )
-        .await;
+        let publishing = publish_all(&hub, &ada, published);
+        let first = recorded(&hub, &record(&ada), n_events, Box::pin(publishing)).await;
         let begins = format!(r#"{{"events-recording":1,"stream":"{stream}","user":"{ada}","at":""#);
         assert!(first[0].starts_with(&begins), "{}", first[0]);
         let file = folder.path().join(stream);
@@ -255,7 +284,7 @@ async fn what_is_recorded_and_replayed_is_the_same_in_its_order() {
                 let args = arguments!(Replay, &line);
                 let (mut out, mut notes) = (Vec::new(), Vec::new());
                 let mut console = console(&mut out, &mut notes);
-                replay::replay(&hub.client(), &args, &mut console)
+                replay::replay(&hub.client(), &args, stop_channel().1, &mut console)
                     .await
                     .unwrap();
                 let notes = String::from_utf8(notes).unwrap();
@@ -263,10 +292,14 @@ async fn what_is_recorded_and_replayed_is_the_same_in_its_order() {
             }),
         )
         .await;
-        assert_eq!(data(&first), data(&again));
-        if stream == "agui" {
+        assert_eq!(data(&first), data(&again), "{stream}");
+        if stream != "contexts" {
             let texts: Vec<String> = data(&first).into_iter().map(|(_, json)| json).collect();
-            assert_eq!(values(&texts), values(&EVENTS));
+            assert_eq!(values(&texts), values(published[0].1), "{stream}");
+        }
+        if stream == "agui" {
+            let threads = data(&first).into_iter().map(|(thread, _)| thread.unwrap());
+            assert_eq!(threads.collect::<String>(), "ttuuu");
         }
     }
 }
@@ -307,7 +340,7 @@ async fn a_refused_event_of_a_recording_is_named_by_its_line() {
     let (mut out, mut notes) = (Vec::new(), Vec::new());
     let client = hub.client();
     let mut console = console(&mut out, &mut notes);
-    let replaying = replay::replay(&client, &args, &mut console);
+    let replaying = replay::replay(&client, &args, stop_channel().1, &mut console);
     let failure = timeout(PATIENCE, replaying).await.expect("it hangs");
     let text = failure.unwrap_err().line();
     assert!(text.starts_with("error: line 3 refused: "), "{text}");
@@ -319,7 +352,30 @@ fn files_and_addresses_that_cannot_be_used_are_failures() {
     let failure = lines::open(&missing).map(|_| ()).unwrap_err();
     assert!(failure.line().starts_with("error: cannot read /nowhere/"));
     assert_eq!(failure.exit_code(), 1);
-    for url in ["https://hub", "hub:4000"] {
-        assert_eq!(client(url, None).unwrap_err().exit_code(), 2, "{url}");
+    let args = |url: &str, ca: Option<&str>| HubArgs {
+        url: url.to_owned(),
+        wait: false,
+        ca: ca.map(PathBuf::from),
+    };
+    assert_eq!(
+        client(&args("hub:4000", None), None)
+            .unwrap_err()
+            .exit_code(),
+        2
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let named = file.display().to_string();
+    for (pem, part, code) in [
+        (None, "error: cannot read ", 1),
+        (Some(""), " is empty; --ca needs a certificate in PEM", 2),
+        (Some("no pem"), "the authority is no certificate in PEM", 2),
+    ] {
+        if let Some(pem) = pem {
+            std::fs::write(&file, pem).unwrap();
+        }
+        let failure = client(&args("https://hub", Some(&named)), None).unwrap_err();
+        assert!(failure.line().contains(part), "{}", failure.line());
+        assert_eq!(failure.exit_code(), code);
     }
 }

@@ -1,5 +1,7 @@
 //! The table of keys: the only place that knows their names.
 
+use events_models::agui::fold;
+
 use super::{Field, Settings};
 
 /// One setting.
@@ -45,7 +47,7 @@ const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3_600;
 
 /// All settings, in the order of the help.
-pub static KEYS: [Key; 15] = [
+pub static KEYS: [Key; 38] = [
     Key {
         name: "listen",
         field: Field::Address(|settings| &mut settings.listen),
@@ -80,28 +82,176 @@ pub static KEYS: [Key; 15] = [
         doc: "the largest event",
     },
     Key {
+        name: "limits.stalled_after",
+        field: Field::Time(|settings| &mut settings.limits.stalled_after, 1..=HOUR),
+        doc: "how long an unread stream keeps its place at the cap",
+    },
+    Key {
+        name: "limits.user_id_bytes",
+        field: Field::Count(|settings| &mut settings.streams.user_id_bytes, 1..=256),
+        doc: "the longest user id, in bytes",
+    },
+    Key {
+        name: "limits.connections",
+        field: Field::Count(
+            |settings| &mut settings.connections.connections,
+            1..=1_000_000,
+        ),
+        doc: "connections over all clients, within the limit of open files",
+    },
+    Key {
+        name: "limits.connections_per_address",
+        field: Field::Count(
+            |settings| &mut settings.connections.per_address,
+            1..=1_000_000,
+        ),
+        doc: "connections of one address; a proxy is one address",
+    },
+    Key {
+        name: "limits.head_bytes",
+        field: Field::Bytes(
+            |settings| &mut settings.connections.head_bytes,
+            8 * KIB..=MIB,
+        ),
+        doc: "the largest head of a request",
+    },
+    Key {
+        name: "limits.head_time",
+        field: Field::Time(|settings| &mut settings.connections.head_time, 1..=HOUR),
+        doc: "how long the head of a request may take",
+    },
+    Key {
+        name: "limits.streams",
+        field: Field::Count(|settings| &mut settings.streams.streams, 1..=1_000_000),
+        doc: "open streams over all users",
+    },
+    Key {
+        name: "limits.body_bytes",
+        field: Field::Bytes(
+            |settings| &mut settings.streams.ndjson_bytes,
+            KIB..=64 * MIB,
+        ),
+        doc: "the largest NDJSON body",
+    },
+    Key {
+        name: "limits.bodies",
+        field: Field::Count(|settings| &mut settings.streams.bodies, 1..=1_000_000),
+        doc: "bodies received at the same time",
+    },
+    Key {
+        name: "limits.large_bodies",
+        field: Field::Count(|settings| &mut settings.streams.large_bodies, 1..=100_000),
+        doc: "bodies of more than 64 KiB among them",
+    },
+    Key {
+        name: "limits.body_time",
+        field: Field::Time(|settings| &mut settings.streams.body_time, 1..=HOUR),
+        doc: "how long a body may take",
+    },
+    Key {
+        name: "limits.live_requests",
+        field: Field::Count(
+            |settings| &mut settings.streams.live_requests,
+            1..=1_000_000,
+        ),
+        doc: "live publish requests at the same time",
+    },
+    Key {
+        name: "limits.live_idle",
+        field: Field::Time(|settings| &mut settings.streams.live_idle, 1..=24 * HOUR),
+        doc: "the silence after which a live publish request is ended",
+    },
+    Key {
+        name: "limits.threads_per_user",
+        field: Field::Count(
+            |settings| &mut settings.router.threads_per_user,
+            1..=1_000_000,
+        ),
+        doc: "threads without a run remembered per user",
+    },
+    Key {
+        name: "limits.tasks_per_user",
+        field: Field::Count(
+            |settings| &mut settings.router.tasks_per_user,
+            1..=1_000_000,
+        ),
+        doc: "tasks remembered per user",
+    },
+    Key {
+        name: "limits.contexts_per_user",
+        field: Field::Count(|settings| &mut settings.router.contexts_per_user, 1..=1_000),
+        doc: "contexts remembered per user",
+    },
+    Key {
+        name: "limits.order_bytes",
+        field: Field::Bytes(
+            |settings| &mut settings.router.order_bytes,
+            MIB..=1_024 * GIB,
+        ),
+        doc: "bytes of threads, tasks and message ids over all users",
+    },
+    Key {
+        name: "limits.idle",
+        field: Field::Time(|settings| &mut settings.router.idle, 1..=366 * 24 * HOUR),
+        doc: "how long the threads of a user without a run are remembered",
+    },
+    Key {
+        name: "limits.thread_bytes",
+        field: Field::Bytes(
+            |settings| &mut settings.router.fold_bytes,
+            KIB..=fold::MAX_BYTES as u64,
+        ),
+        doc: "what a thread or task may have said to be told to those who join it",
+    },
+    Key {
+        name: "limits.threads_bytes",
+        field: Field::Bytes(
+            |settings| &mut settings.router.fold_total_bytes,
+            MIB..=1_024 * GIB,
+        ),
+        doc: "that over all users; beyond it the oldest finished threads are forgotten",
+    },
+    Key {
+        name: "run_timeout",
+        field: Field::Time(
+            |settings| &mut settings.router.run_timeout,
+            1..=366 * 24 * HOUR,
+        ),
+        doc: "how long a run may be silent before it is ended with RUN_ERROR",
+    },
+    Key {
+        name: "dedupe.age",
+        field: Field::Time(|settings| &mut settings.router.dedupe_age, 1..=24 * HOUR),
+        doc: "how long a message id is known at least",
+    },
+    Key {
+        name: "dedupe.ids",
+        field: Field::Count(|settings| &mut settings.router.dedupe_ids, 1..=1_000_000),
+        doc: "message ids per user known at least; 16 times as many at most",
+    },
+    Key {
         name: "drain.window",
         field: Field::Time(|settings| &mut settings.drain_window, 0..=HOUR),
         doc: "the time over which streams end before the process does",
     },
     Key {
         name: "a2a.public_url",
-        field: Field::Url(|settings| &mut settings.card.public_url),
+        field: Field::Url(|settings| &mut settings.streams.a2a.card.public_url),
         doc: "the address of this hub on its agent card; without it, the one it is asked at",
     },
     Key {
         name: "a2a.name",
-        field: Field::Text(|settings| &mut settings.card.name),
+        field: Field::Text(|settings| &mut settings.streams.a2a.card.name),
         doc: "the name on the agent card",
     },
     Key {
         name: "a2a.description",
-        field: Field::Text(|settings| &mut settings.card.description),
+        field: Field::Text(|settings| &mut settings.streams.a2a.card.description),
         doc: "what the agent card says the agent does",
     },
     Key {
         name: "a2a.version",
-        field: Field::Text(|settings| &mut settings.card.version),
+        field: Field::Text(|settings| &mut settings.streams.a2a.card.version),
         doc: "the version of the agent on its card",
     },
     Key {

@@ -5,12 +5,12 @@ use std::{
     time::Duration,
 };
 
-use events_axum::{A2AConfig, CardConfig, StreamConfig};
+use events_axum::StreamConfig;
 use events_broadcast::Limits;
 use events_router::RouterConfig;
 
 use super::{ConfigError, Key, Sources, field::Refused, sources::Entry};
-use crate::log_spec::LogSpec;
+use crate::{log_spec::LogSpec, serve::ConnectionLimits};
 
 /// Everything that can be set; see [`KEYS`](super::KEYS).
 #[derive(Clone, Debug)]
@@ -23,8 +23,12 @@ pub struct Settings {
     pub limits: Limits,
     /// The time over which streams end before the process does.
     pub drain_window: Duration,
-    /// What official A2A clients are told of this hub.
-    pub card: CardConfig,
+    /// Bounds of connections.
+    pub connections: ConnectionLimits,
+    /// Settings of the router; its `limits` are not these but [`Settings::limits`].
+    pub router: RouterConfig,
+    /// Settings of the streams; their `drain_window` is not this but [`Settings::drain_window`].
+    pub streams: StreamConfig,
 }
 
 impl Default for Settings {
@@ -34,7 +38,9 @@ impl Default for Settings {
             log: LogSpec::default(),
             limits: Limits::default(),
             drain_window: StreamConfig::default().drain_window,
-            card: CardConfig::default(),
+            connections: ConnectionLimits::default(),
+            router: RouterConfig::default(),
+            streams: StreamConfig::default(),
         }
     }
 }
@@ -86,6 +92,13 @@ impl Settings {
                     .to_owned(),
             ));
         }
+        if self.router.idle < self.router.dedupe_age {
+            return Err(ConfigError::Contradiction(
+                "limits.idle is less than dedupe.age: an idle user would be forgotten with message ids that are still \
+                 promised; raise it"
+                    .to_owned(),
+            ));
+        }
         Ok(())
     }
 
@@ -94,7 +107,7 @@ impl Settings {
     pub fn router_config(&self) -> RouterConfig {
         RouterConfig {
             limits: self.limits.clone(),
-            ..RouterConfig::default()
+            ..self.router.clone()
         }
     }
 
@@ -103,11 +116,7 @@ impl Settings {
     pub fn stream_config(&self) -> StreamConfig {
         StreamConfig {
             drain_window: self.drain_window,
-            a2a: A2AConfig {
-                card: self.card.clone(),
-                ..A2AConfig::default()
-            },
-            ..StreamConfig::default()
+            ..self.streams.clone()
         }
     }
 }

@@ -1,4 +1,102 @@
-//! How many connections the process can hold.
+//! How many connections there may be, and what each may take.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Bounds of connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// Connections over all clients. There are never more than the limit of open files allows. Further clients wait in
+    /// the queue of the system.
+    pub connections: usize,
+    /// Connections of one address; a further one is closed. All clients behind one proxy have one address.
+    pub per_address: usize,
+    /// The largest head of a request, in bytes. It is also what is buffered of an answer before its source waits.
+    pub head_bytes: usize,
+    /// How long a client may take to send the head of a request, and to send anything at all.
+    pub head_time: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            per_address: 10_000,
+            head_bytes: 64 << 10,
+            head_time: Duration::from_secs(10),
+        }
+    }
+}
+
+impl ConnectionLimits {
+    /// Requests of one HTTP/2 connection at the same time.
+    pub(crate) const HTTP2_STREAMS: u32 = 16;
+    /// The largest head of a request over HTTP/2, in bytes, as it counts there.
+    pub(crate) const HTTP2_HEAD_BYTES: u32 = 16 << 10;
+    /// What an HTTP/2 client may send before it is read, in bytes.
+    pub(crate) const HTTP2_WINDOW: u32 = 64 << 10;
+
+    /// What a connection takes beside its buffers, in bytes: tasks, timers, tables; 25 KiB were measured for a stream.
+    const BASE: usize = 48 << 10;
+
+    /// Returns how many connections there can be at the same time in this process.
+    pub(crate) fn most(&self) -> usize {
+        self.connections.min(max_connections())
+    }
+
+    /// Computes the most bytes that a connection takes by itself, without what is written on it.
+    pub(crate) const fn connection_bytes(&self) -> usize {
+        // Read, and waiting to be written.
+        let http1 = 2 * self.head_bytes;
+        let heads = Self::HTTP2_STREAMS as usize * Self::HTTP2_HEAD_BYTES as usize;
+        let http2 = heads + 2 * Self::HTTP2_WINDOW as usize;
+        Self::BASE + if http1 > http2 { http1 } else { http2 }
+    }
+}
+
+/// Counts the connections of each address.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A place of an address, free again when it is dropped.
+#[derive(Debug)]
+pub(super) struct AddressPlace {
+    addresses: Addresses,
+    address: IpAddr,
+}
+
+impl Addresses {
+    /// Takes a place, if the address has fewer than `most`.
+    pub(super) fn take(&self, address: IpAddr, most: usize) -> Option<AddressPlace> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let n_connections = counts.entry(address).or_default();
+        if *n_connections >= most {
+            return None;
+        }
+        *n_connections += 1;
+        Some(AddressPlace {
+            addresses: self.clone(),
+            address,
+        })
+    }
+}
+
+impl Drop for AddressPlace {
+    fn drop(&mut self) {
+        let counts = &self.addresses.0;
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(n_connections) = counts.get_mut(&self.address) {
+            *n_connections -= 1;
+            if *n_connections == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
 
 /// What is left for files, logs and engines, in percent.
 const RESERVE_PERCENT: u64 = 20;
@@ -7,7 +105,7 @@ const RESERVE_PERCENT: u64 = 20;
 const UNLIMITED: u64 = 1_000_000;
 
 /// Returns how many connections fit into the limit of open files (`ulimit -n`).
-pub(super) fn max_connections() -> usize {
+fn max_connections() -> usize {
     of_open_files(open_files())
 }
 
@@ -31,6 +129,19 @@ fn of_open_files(limit: Option<u64>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_has_so_many_places_and_gets_them_back() {
+        let addresses = Addresses::default();
+        let take = |last| addresses.take(IpAddr::from([127, 0, 0, last]), 2);
+        let (first, second) = (take(1), take(1));
+        assert!(first.is_some() && second.is_some() && take(1).is_none());
+        assert!(take(2).is_some());
+        drop(first);
+        assert!(take(1).is_some());
+        drop(second);
+        assert!(addresses.0.lock().unwrap().is_empty());
+    }
 
     #[test]
     fn a_fifth_of_the_open_files_is_kept() {

@@ -43,6 +43,34 @@ fn seen(payload: &[u8]) -> String {
 }
 
 #[test]
+fn what_is_written_around_a_payload_is_what_a_frame_has_around_it() {
+    let envelope = || events_core::Envelope {
+        protocol: "agui",
+        thread: Some(Arc::from("t")),
+    };
+    let id = Some(EventId::new(Epoch::generate(), 7, 9));
+    for frame in [
+        Frame::json("{}"),
+        Frame::json("{}").named("n"),
+        Frame::json("{}").named("n").wrapped(envelope()),
+    ] {
+        let (mut head, mut tail) = (Vec::new(), Vec::new());
+        assert!(encode_around(id, &frame, &mut head, &mut tail));
+        head.extend_from_slice(b"{}");
+        head.extend(tail);
+        let whole = encoded(|out| encode_frame(id, &frame, out));
+        assert_eq!(String::from_utf8(head).unwrap(), whole);
+    }
+    let broken = Frame::json("1\n2");
+    assert!(!encode_around(
+        None,
+        &broken,
+        &mut Vec::new(),
+        &mut Vec::new()
+    ));
+}
+
+#[test]
 fn a_payload_s_line_breaks_are_lines() {
     for (payload, wire) in [
         ("", "data: \n\n"),
@@ -190,33 +218,4 @@ fn a_shared_payload_is_written_as_it_is() {
     let mut out = Vec::new();
     encode_frame(None, &Frame::json(payload.clone()), &mut out);
     assert_eq!(out.len(), payload.len() + "data: \n\n".len());
-}
-
-#[test]
-fn a_large_payload_is_shared_and_the_bytes_are_the_same() {
-    let small = Frame::json(vec![b'1'; SHARED_BYTES - 1]);
-    let large = Frame::json(vec![b'1'; SHARED_BYTES]).named("x");
-    let wrapped = large.clone().wrapped(Envelope {
-        protocol: "agui",
-        thread: Some(Arc::from("t")),
-    });
-    let broken = Frame::json(["1".repeat(SHARED_BYTES), "2".into()].join("\n"));
-    let id = Some(EventId::new(Epoch::from_bits(1), 1, 1));
-    for (frame, is_shared) in [
-        (small, false),
-        (large, true),
-        (wrapped, true),
-        (broken, false),
-    ] {
-        let (mut out, mut pieces) = (b": before\n\n".to_vec(), VecDeque::new());
-        encode_frame_shared(id, &frame, &mut out, &mut pieces);
-        let shares = pieces
-            .iter()
-            .any(|piece| piece.as_ptr() == frame.data.as_ptr());
-        assert_eq!(shares, is_shared);
-        let all: Vec<u8> = pieces.iter().flatten().chain(&out).copied().collect();
-        let mut expected = b": before\n\n".to_vec();
-        encode_frame(id, &frame, &mut expected);
-        assert!(all == expected, "the bytes differ");
-    }
 }

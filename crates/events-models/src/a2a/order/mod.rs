@@ -103,6 +103,28 @@ impl TaskOrder {
         Ok(())
     }
 
+    /// Estimates from above the bytes that it holds on the heap. It looks at every id: not for each event.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let names = [
+            self.task_id.as_ref().map(TaskId::as_str),
+            self.context_id.as_ref().map(ContextId::as_str),
+        ];
+        let name_bytes: usize = names
+            .into_iter()
+            .flatten()
+            .map(|name| name.len() + 48)
+            .sum();
+        let id_bytes: usize = self.artifact_ids.iter().map(|id| id.capacity() + 32).sum();
+        let table_bytes = match self.artifact_ids.capacity() {
+            0 => 0,
+            n_usable => {
+                (n_usable * 8).div_ceil(7).next_power_of_two() * (size_of::<String>() + 1) + 32
+            }
+        };
+        name_bytes + id_bytes + table_bytes
+    }
+
     /// Returns the task, once an event has named it.
     #[must_use]
     pub const fn task_id(&self) -> Option<&TaskId> {

@@ -38,7 +38,7 @@ impl ThreadContent {
             return if is_new {
                 Vec::new()
             } else {
-                self.prelude(order, reader)
+                self.begin(order, reader, self.messages.n_right_since(0))
             };
         };
         let mut events = Vec::new();
@@ -47,7 +47,7 @@ impl ThreadContent {
         } else if self.is_within(run) {
             self.catch_up_within_run(order, since, reader, &mut events);
         } else {
-            self.restate(order, reader, self.messages.n_right_in_run(), &mut events);
+            self.restate(order, reader, self.messages.n_right_since(0), &mut events);
             let end = self.end_of_run(run);
             let is_last = end.is_some_and(|end| self.is_last(end));
             match end.map(|end| &end.event) {
@@ -108,7 +108,8 @@ impl ThreadContent {
             .filter(|item| !since.has(item))
             .partition(|item| self.is_swallowed(item));
         events.extend(swallowed.iter().filter_map(|item| self.start_of(item)));
-        self.restate(order, reader, self.messages.n_right_in_run(), events);
+        let n_right = self.messages.n_right_since(self.messages.run);
+        self.restate(order, reader, n_right, events);
         for item in since.items.difference(&now.items) {
             events.push(end_of(item.kind, &item.id, item.owner.as_ref()));
         }

@@ -73,7 +73,8 @@ impl Default for ThreadContent {
 }
 
 impl ThreadContent {
-    /// Makes the content of a new thread that may take so many bytes instead of [`MAX_BYTES`].
+    /// Makes the content of a new thread that may take so many bytes instead of [`MAX_BYTES`]; with 0 it follows the
+    /// runs and nothing else, which costs next to nothing.
     #[must_use]
     pub fn with_max_bytes(max_bytes: usize) -> Self {
         Self {
@@ -89,6 +90,9 @@ impl ThreadContent {
 
     /// Takes in an event that the thread's [`ThreadIntake`](crate::agui::intake::ThreadIntake) has let pass.
     pub fn take(&mut self, event: AgUiEvent) {
+        if self.max_bytes == 0 {
+            return self.take_run(event);
+        }
         match event {
             AgUiEvent::TextMessageContent(content) => {
                 self.messages
@@ -108,6 +112,19 @@ impl ThreadContent {
         if self.size() > self.max_bytes {
             self.shrink();
         }
+    }
+
+    /// Follows the runs only, as in a thread that has grown too large.
+    fn take_run(&mut self, event: AgUiEvent) {
+        match event {
+            AgUiEvent::RunStarted(mut start) => {
+                start.input = None;
+                self.runs.begin(start);
+            }
+            AgUiEvent::RunFinished(_) | AgUiEvent::RunError(_) => self.runs.end(event),
+            _ => {}
+        }
+        self.lost.messages = true;
     }
 
     fn take_rare(&mut self, event: AgUiEvent) {
@@ -196,7 +213,7 @@ impl ThreadContent {
         self.lost.items = false;
         if let Some(input) = start.input.take() {
             if self.is_too_large() {
-                self.messages = Messages::default();
+                self.messages.replace_all(Vec::new());
                 self.state = None;
                 self.lost = Lost::default();
             }
@@ -209,7 +226,7 @@ impl ThreadContent {
                 self.state = Some(Document::new(state));
             }
         }
-        self.messages.n_before_run = self.messages.entries.len();
+        self.messages.run = self.messages.run.wrapping_add(1);
         self.runs.begin(start);
     }
 

@@ -27,13 +27,15 @@ impl ThreadContent {
         }
     }
 
-    /// Tells whether a message that a client holds is one of those.
-    pub(super) fn is_swallowed_message(&self, order: &ThreadOrder, message: &Message) -> bool {
+    /// Tells whether a snapshot has taken away a message that a client holds.
+    pub(super) fn is_gone(&self, order: &ThreadOrder, message: &Message) -> bool {
         let id = message.id();
-        self.messages.find(id).is_none()
-            && [ItemKind::TextMessage, ItemKind::ReasoningMessage]
+        let is_open = || {
+            [ItemKind::TextMessage, ItemKind::ReasoningMessage]
                 .into_iter()
                 .any(|kind| order.is_open(kind, id.as_str()))
+        };
+        self.messages.find(id).is_none() && (self.messages.dropped.contains(id) || is_open())
     }
 
     /// Makes the event that opens an item; none for a subagent, whose own start is kept.
@@ -89,7 +91,14 @@ impl ThreadContent {
         let Some((call, message)) = self.messages.call(item.id) else {
             let name = given.map_or("", |start| &start.tool_call_name);
             let mut start = ToolCallStart::new(Arc::clone(item.id), name);
-            start.parent_message_id = given.and_then(|start| start.parent_message_id.clone());
+            // The message that this makes for a moment must not be one that the snapshot then finds.
+            if self.messages.get_by(item.id).is_some() {
+                let mut parent = format!("{}-call", item.id);
+                while self.messages.get_by(&parent).is_some() {
+                    parent.push('-');
+                }
+                start.parent_message_id = Some(parent.into());
+            }
             start.subagent_run_id = owner;
             return start;
         };

@@ -1,6 +1,9 @@
 //! The messages of a thread, in their order and by their ids.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use events_core::MessageId;
 
@@ -10,12 +13,27 @@ use crate::{
     wire::{json_bytes, text_bytes},
 };
 
+/// How many ids of dropped messages are remembered.
+const MAX_DROPPED: usize = 4_096;
+
 /// A message, and the content of one that patches change.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) message: Message,
     /// The content of an activity, once it was patched; the message's own is then out of date.
     pub(super) patched: Option<Document>,
+    /// The run in which it came to stand before older messages, as a client may not know that has lost events.
+    pub(super) moved_in: Option<u32>,
+}
+
+impl From<Message> for Entry {
+    fn from(message: Message) -> Self {
+        Self {
+            message,
+            patched: None,
+            moved_in: None,
+        }
+    }
 }
 
 impl Entry {
@@ -49,19 +67,31 @@ pub(super) struct Messages {
     pub(super) calls: HashMap<Arc<str>, (usize, usize)>,
     /// Where text was appended last, since deltas come in a row; the first of its id.
     last: usize,
-    /// How many entries were there before the run began.
-    pub(super) n_before_run: usize,
+    /// What snapshots have taken away.
+    pub(super) dropped: HashSet<MessageId>,
+    /// Counts the runs.
+    pub(super) run: u32,
     pub(super) bytes: usize,
 }
 
 impl Messages {
-    /// Puts messages in a row.
-    pub(super) fn of(entries: Vec<Entry>) -> Self {
-        let mut messages = Self::default();
+    /// Puts other messages in the place of all; what is not among them was dropped.
+    pub(super) fn replace_all(&mut self, entries: Vec<Entry>) {
+        let held = std::mem::take(&mut self.places);
+        let (dropped, run) = (std::mem::take(&mut self.dropped), self.run);
+        *self = Self {
+            dropped,
+            run,
+            ..Self::default()
+        };
         for entry in entries {
-            messages.push_entry(entry);
+            self.push_entry(entry);
         }
-        messages
+        let gone = held.into_keys().filter(|id| !self.places.contains_key(id));
+        self.dropped.extend(gone.take(MAX_DROPPED));
+        if self.dropped.len() > MAX_DROPPED {
+            self.dropped.clear();
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -73,10 +103,11 @@ impl Messages {
         self.order.iter().map(|place| &self.entries[*place])
     }
 
-    /// Takes the entries apart, in the order of the thread.
-    pub(super) fn into_entries(self) -> Vec<Entry> {
-        let mut entries: Vec<_> = self.entries.into_iter().map(Some).collect();
-        let in_order = self.order.into_iter();
+    /// Takes the entries out, in the order of the thread.
+    pub(super) fn take_entries(&mut self) -> Vec<Entry> {
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        let mut entries: Vec<_> = entries.map(Some).collect();
+        let in_order = std::mem::take(&mut self.order).into_iter();
         in_order.filter_map(|place| entries[place].take()).collect()
     }
 
@@ -102,28 +133,40 @@ impl Messages {
             .map(|place| &self.entries[*place].message)
     }
 
-    /// Says how many messages stand right with a client that has lost some of the run, if not all that it holds
-    /// do: those before the first message of the run that was put before an older one.
-    pub(super) fn n_right_in_run(&self) -> Option<usize> {
-        let mut oldest_behind = usize::MAX;
-        let mut first = None;
-        for (at, place) in self.order.iter().enumerate().rev() {
-            if *place >= self.n_before_run && oldest_behind < *place {
-                first = Some(at);
-            }
-            oldest_behind = oldest_behind.min(*place);
+    /// Says how many messages stand right with a client that has lost events since a run began, if not all that
+    /// it holds do: those before the first one that has moved or has its id in common with another.
+    pub(super) fn n_right_since(&self, run: u32) -> Option<usize> {
+        let has_moved = |entry: &Entry| entry.moved_in.is_some_and(|moved_in| moved_in >= run);
+        let moved = self.iter().position(has_moved);
+        let shared = self.first_shared(|_| true);
+        moved.into_iter().chain(shared).min()
+    }
+
+    /// Finds the first message of which another has the id, among those that are asked for.
+    ///
+    /// A snapshot has one message for each that a client holds of an id; only what a client does not hold at
+    /// all it takes as it is.
+    pub(super) fn first_shared(&self, is_asked: impl Fn(&MessageId) -> bool) -> Option<usize> {
+        if self.places.len() == self.entries.len() {
+            return None;
         }
-        first
+        let mut n_of_id: HashMap<&MessageId, usize> = HashMap::new();
+        for entry in &self.entries {
+            *n_of_id.entry(entry.message.id()).or_default() += 1;
+        }
+        let is_shared = |entry: &Entry| n_of_id[entry.message.id()] > 1;
+        self.iter()
+            .position(|entry| is_shared(entry) && is_asked(entry.message.id()))
     }
 
     pub(super) fn push(&mut self, message: Message) -> usize {
-        self.push_entry(Entry {
-            message,
-            patched: None,
-        })
+        self.push_entry(message.into())
     }
 
-    fn push_entry(&mut self, entry: Entry) -> usize {
+    fn push_entry(&mut self, mut entry: Entry) -> usize {
+        if !self.dropped.is_empty() && self.dropped.remove(entry.message.id()) {
+            entry.moved_in = Some(self.run);
+        }
         let place = self.add(entry);
         self.order.push(place);
         place
@@ -159,10 +202,9 @@ impl Messages {
             .count();
         let at = at_owner + 1 + answers;
         let id = message.id().clone();
-        let place = self.add(Entry {
-            message,
-            patched: None,
-        });
+        let mut entry = Entry::from(message);
+        entry.moved_in = Some(self.run).filter(|_| at < self.order.len());
+        let place = self.add(entry);
         self.order.insert(at, place);
         // The first of an id counts, and this one may have come before another.
         let known = self.places[&id];
@@ -176,10 +218,8 @@ impl Messages {
     pub(super) fn replace(&mut self, place: usize, message: Message) {
         let entry = &mut self.entries[place];
         self.bytes -= entry.bytes().min(self.bytes);
-        *entry = Entry {
-            message,
-            patched: None,
-        };
+        entry.message = message;
+        entry.patched = None;
         self.bytes += entry.bytes();
     }
 

@@ -17,6 +17,19 @@ impl ThreadContent {
     /// in another order than the thread first gets a snapshot without those that stand wrong.
     #[must_use]
     pub fn prelude(&self, order: &ThreadOrder, reader: &Reader<'_>) -> Vec<AgUiEvent> {
+        let n_right = reader
+            .input
+            .and_then(|input| self.messages.n_right_for(input));
+        self.begin(order, reader, n_right)
+    }
+
+    /// Makes a prelude for a client with whom so many messages stand right, if not all that it holds do.
+    pub(super) fn begin(
+        &self,
+        order: &ThreadOrder,
+        reader: &Reader<'_>,
+        n_right: Option<usize>,
+    ) -> Vec<AgUiEvent> {
         let mut events = Vec::new();
         events.extend(self.start_for(reader).map(AgUiEvent::from));
         if self.is_too_large() {
@@ -26,9 +39,6 @@ impl ThreadContent {
         if self.runs.start.is_some() {
             let swallowed = order.open_items().filter(|item| self.is_swallowed(item));
             events.extend(swallowed.filter_map(|item| self.start_of(&item)));
-            let n_right = reader
-                .input
-                .and_then(|input| self.messages.n_right_for(input));
             self.restate(order, reader, n_right, &mut events);
         }
         if self.runs.is_active {

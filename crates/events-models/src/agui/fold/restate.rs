@@ -22,6 +22,8 @@ impl Messages {
             .iter()
             .enumerate()
             .filter(|(_, entry)| !matches!(entry.message, Message::Activity(_)));
+        let held: HashSet<&MessageId> = input.messages.iter().map(Message::id).collect();
+        let shared = self.first_shared(|id| held.contains(id));
         let mut n_right = 0;
         for message in &input.messages {
             if matches!(message, Message::Activity(_)) || self.find(message.id()).is_none() {
@@ -29,10 +31,10 @@ impl Messages {
             }
             match expected.next() {
                 Some((at, entry)) if entry.message.id() == message.id() => n_right = at + 1,
-                _ => return Some(n_right),
+                _ => return Some(shared.map_or(n_right, |shared| shared.min(n_right))),
             }
         }
-        None
+        shared
     }
 }
 
@@ -51,7 +53,7 @@ impl ThreadContent {
             .input
             .map_or(&[][..], |input| &*input.messages)
             .iter()
-            .filter(|message| !self.is_swallowed_message(order, message));
+            .filter(|message| !self.is_gone(order, message));
         let restated = if let Some(n_right) = n_right {
             let right = messages[..n_right].to_vec();
             events.push(self.snapshot(right));

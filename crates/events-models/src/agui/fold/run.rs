@@ -13,6 +13,9 @@ use crate::{
 /// How many runs are remembered that have ended.
 const MAX_ENDED: usize = 8;
 
+/// What the end of a run before the last one may take, in bytes.
+const MAX_OLD_END: usize = 16_384;
+
 /// A subagent of the run.
 #[derive(Clone, Debug)]
 pub(super) struct Subagent {
@@ -50,9 +53,12 @@ impl Runs {
     pub(super) fn begin(&mut self, mut start: RunStarted) {
         start.input = None;
         start.raw_event = None;
-        // Of older ends it is enough to know how they were.
+        // Of older ends it is enough to know how they were, if that is short.
         if let Some(end) = self.ended.back_mut() {
             shorten(&mut end.event);
+            if json_bytes(&end.event) > MAX_OLD_END {
+                self.ended.pop_back();
+            }
         }
         self.start = Some(start);
         self.is_active = true;

@@ -80,12 +80,13 @@ impl Messages {
     ) {
         let declared = Authority::declared(snapshot.metadata.as_ref());
         let incoming = snapshot.messages;
-        if self.is_empty() {
-            *self = Self::of(incoming.into_iter().map(Entry::from).collect());
+        let held = self.take_entries();
+        let entries = if held.is_empty() {
+            incoming.into_iter().map(Entry::from).collect()
         } else {
-            let held = std::mem::take(self).into_entries();
-            *self = Self::of(merged(held, incoming, declared.as_ref()));
-        }
+            merged(held, incoming, declared.as_ref())
+        };
+        self.replace_all(entries);
         match (authority, declared) {
             (Some(known), Some(declared)) => known.extend(declared),
             (known @ None, Some(declared)) if declared != Authority::Types(BTreeSet::new()) => {
@@ -127,7 +128,10 @@ fn merged(held: Vec<Entry>, incoming: Vec<Message>, declared: Option<&Authority>
         if let Some(at) = by_id.get(id) {
             if let Some(message) = incoming[*at].take() {
                 replaced.insert(id.clone(), entries.len());
-                entries.push(message.into());
+                entries.push(Entry {
+                    moved_in: entry.moved_in,
+                    ..message.into()
+                });
             } else if let Some(same) = replaced.get(id).map(|at| entries[*at].clone()) {
                 entries.push(same);
             }
@@ -141,13 +145,4 @@ fn merged(held: Vec<Entry>, incoming: Vec<Message>, declared: Option<&Authority>
         .filter(|(_, id)| !replaced.contains_key(*id));
     entries.extend(new.filter_map(|(message, _)| message).map(Entry::from));
     entries
-}
-
-impl From<Message> for Entry {
-    fn from(message: Message) -> Self {
-        Self {
-            message,
-            patched: None,
-        }
-    }
 }

@@ -39,6 +39,18 @@ impl Item {
         }
     }
 
+    /// Estimates from above the bytes that it holds on the heap.
+    pub(super) fn held_bytes(&self) -> usize {
+        let names = match self {
+            Self::Text { name, .. } => name.as_ref().map_or(0, String::capacity),
+            Self::ToolCall { name, parent, .. } => {
+                name.capacity() + parent.as_ref().map_or(0, |parent| parent.len())
+            }
+            Self::Reasoning { .. } => 0,
+        };
+        self.id().len() + names + 128
+    }
+
     pub(super) const fn id(&self) -> &Arc<str> {
         match self {
             Self::Text { id, .. } | Self::ToolCall { id, .. } | Self::Reasoning { id } => id,

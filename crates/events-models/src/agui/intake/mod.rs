@@ -118,6 +118,17 @@ impl ThreadIntake {
         &self.order
     }
 
+    /// Estimates from above the bytes that it holds on the heap. It looks at every id: not for each event.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let of_lane = |lane: &Lane| {
+            let owner_bytes = lane.owner.as_ref().map_or(0, |owner| owner.len() + 48);
+            owner_bytes + lane.item.held_bytes()
+        };
+        let lanes: usize = self.lanes.iter().map(of_lane).sum();
+        self.order.held_bytes() + self.lanes.capacity() * size_of::<Lane>() + lanes
+    }
+
     fn lane_of(&self, owner: Option<&str>) -> Option<usize> {
         self.lanes
             .iter()

@@ -34,6 +34,18 @@ const STREAMED: [ItemKind; 4] = [
     ItemKind::ReasoningSpan,
 ];
 
+/// What a shared text costs beside itself, in bytes: its counters, the allocator's header and its rounding up.
+const ID_HEADERS: usize = 48;
+
+/// The bytes of a table's allocation: a power of two of places, of which an eighth stays free, each with a byte of
+/// control.
+fn table_bytes<K, V>(table: &HashMap<K, V>) -> usize {
+    match table.capacity() {
+        0 => 0,
+        n_usable => (n_usable * 8).div_ceil(7).next_power_of_two() * (size_of::<(K, V)>() + 1) + 32,
+    }
+}
+
 /// Something that is open.
 pub(in crate::agui) struct OpenItem<'a> {
     pub(in crate::agui) kind: ItemKind,
@@ -66,6 +78,37 @@ impl Ledger {
         let n_open: usize = self.open.iter().map(HashMap::len).sum();
         let n_owners: usize = self.owners.iter().map(HashMap::len).sum();
         n_open + n_owners + self.n_steps + self.subagents.len()
+    }
+
+    /// Estimates from above the bytes that the ids take on the heap; looks at each of them.
+    pub(super) fn held_bytes(&self) -> usize {
+        let id_bytes = |id: &str| id.len() + ID_HEADERS;
+        let owner_bytes = |owner: &Owner| owner.as_deref().map_or(0, id_bytes);
+        let open = self
+            .open
+            .iter()
+            .map(|open| table_bytes(open) + open.keys().map(|id| id_bytes(id)).sum::<usize>());
+        let owners = self.owners.iter().map(|owners| {
+            let ids = owners
+                .iter()
+                .map(|(id, owner)| id_bytes(id) + owner_bytes(owner));
+            table_bytes(owners) + ids.sum::<usize>()
+        });
+        let steps = self.steps.iter().map(|(name, active)| {
+            let owners = active.iter().map(|(owner, _)| owner_bytes(owner));
+            id_bytes(name)
+                + ID_HEADERS
+                + active.capacity() * size_of::<(Owner, u64)>()
+                + owners.sum::<usize>()
+        });
+        let subagents = self.subagents.keys().map(|id| id_bytes(id));
+        let tables = table_bytes(&self.steps) + table_bytes(&self.subagents);
+        tables
+            + open
+                .chain(owners)
+                .chain(steps)
+                .chain(subagents)
+                .sum::<usize>()
     }
 
     // === Messages, calls, spans ===

@@ -146,6 +146,13 @@ impl ThreadOrder {
         owned_ids(message).find_map(|(owned, id)| self.ledger.owner(owned, &id)?.as_deref())
     }
 
+    /// Estimates from above the bytes that it holds on the heap. It looks at every id: not for each event.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let run = self.run_id().map_or(0, |run_id| run_id.len() + 48);
+        run + self.ledger.held_bytes()
+    }
+
     /// Makes the events that close what is open, last opened first, so that RUN_FINISHED is legal after them.
     ///
     /// A subagent that is still active ends with SUBAGENT_ERROR: nobody knows that it has succeeded.

@@ -12,7 +12,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::super::{Console, client};
+use super::super::Console;
 use crate::{Hub, Mode, Settings, stop_channel};
 
 /// No test takes longer.
@@ -43,7 +43,7 @@ pub(super) async fn hub() -> Running {
 
 impl Running {
     pub(super) fn client(&self) -> Client {
-        client(&self.url, None).unwrap()
+        Client::new(&self.url).unwrap()
     }
 }
 

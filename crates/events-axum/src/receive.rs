@@ -1,0 +1,122 @@
+//! Bodies of publish requests: how large, how many at a time, how long.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::body::{Body, Bytes};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use crate::{Problem, StreamConfig, StreamState, metrics::Bound};
+
+/// What is read and thrown away of a body that is too large, in bytes.
+const MAX_DISCARD: usize = 16 << 20;
+/// How long that may take.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+/// A whole body. As long as it is there, it counts as one that is received.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) bytes: Vec<u8>,
+    _turns: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+}
+
+/// Receives a body of at most so many bytes; beyond them, the bound is hit.
+pub(crate) async fn receive(
+    state: &StreamState,
+    mut body: Body,
+    most: (usize, Bound),
+) -> Result<Received, Problem> {
+    let limit = state.inner.config.body_time;
+    match timeout(limit, receive_in_time(state, &mut body, most)).await {
+        Ok(Err(Failed::TooLarge)) => {
+            discard(body).await;
+            Err(Problem::body_too_large(most.0, most.1))
+        }
+        Ok(Err(Failed::Busy(bound))) => {
+            discard(body).await;
+            let detail = "too many bodies of this size are being received; try again, or send less";
+            Err(Problem::too_many(detail, bound))
+        }
+        Ok(Err(Failed::Cut(error))) => Err(Problem::bad_request(format!(
+            "the body could not be read: {error}"
+        ))),
+        Ok(Ok(received)) => Ok(received),
+        Err(_elapsed) => {
+            let detail = format!("the body did not arrive within {} s", limit.as_secs_f64());
+            Err(Problem::too_slow(detail, Bound::BodyTime))
+        }
+    }
+}
+
+enum Failed {
+    TooLarge,
+    Busy(Bound),
+    Cut(axum::Error),
+}
+
+async fn receive_in_time(
+    state: &StreamState,
+    body: &mut Body,
+    (most, _): (usize, Bound),
+) -> Result<Received, Failed> {
+    let inner = &state.inner;
+    let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if said > most {
+        return Err(Failed::TooLarge);
+    }
+    let turn = wait_for_turn(&inner.bodies, Bound::Bodies).await?;
+    let large_turn = || wait_for_turn(&inner.large_bodies, Bound::LargeBodies);
+    let mut large = None;
+    if said > StreamConfig::SMALL_BODY {
+        large = Some(large_turn().await?);
+    }
+    let mut bytes = Vec::with_capacity(said);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(Failed::Cut)?.into_data() else {
+            continue;
+        };
+        let n_bytes = bytes.len() + data.len();
+        if n_bytes > most {
+            return Err(Failed::TooLarge);
+        }
+        if n_bytes > StreamConfig::SMALL_BODY && large.is_none() {
+            large = Some(large_turn().await?);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Received {
+        bytes,
+        _turns: (turn, large),
+    })
+}
+
+async fn wait_for_turn(
+    turns: &Arc<Semaphore>,
+    bound: Bound,
+) -> Result<OwnedSemaphorePermit, Failed> {
+    let turn = Arc::clone(turns).acquire_owned();
+    match timeout(StreamConfig::BODY_WAIT, turn).await {
+        Ok(Ok(turn)) => Ok(turn),
+        _ => Err(Failed::Busy(bound)),
+    }
+}
+
+/// Reads on a while for a client that sends all before it reads: a connection that is closed over unread bytes is
+/// reset, and the answer with it.
+pub(crate) async fn discard(mut body: Body) {
+    let rest = async {
+        let mut left = MAX_DISCARD;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Whoever takes longer than this has not sent it all at once.
+    let _ = tokio::time::timeout(DISCARD_TIME, rest).await;
+}

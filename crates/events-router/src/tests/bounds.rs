@@ -1,0 +1,178 @@
+//! What is remembered of a user and of all users, and what is counted when a bound is hit.
+
+use super::*;
+
+fn run(thread: &str) -> [AgUiEvent; 2] {
+    [
+        AgUiEventBuilder::run_started(thread, "r", None),
+        AgUiEventBuilder::run_finished(thread, "r", None),
+    ]
+}
+
+fn heartbeat(key: &str) -> Vec<Item> {
+    vec![Item::new(SystemEventBuilder::heartbeat()).with_msg_id(MsgId::new(key).unwrap())]
+}
+
+#[tokio::test]
+async fn what_a_user_has_too_much_of_is_forgotten_and_counted() {
+    let config = RouterConfig {
+        threads_per_user: 2,
+        tasks_per_user: 2,
+        contexts_per_user: 2,
+        dedupe_ids: 1,
+        ..RouterConfig::default()
+    };
+    let router = EventRouter::new(config);
+    for thread in ["a", "b", "c"] {
+        for event in run(thread) {
+            router.publish(&ada(), event).await.unwrap();
+        }
+        let (task, context) = (thread.into(), "c".into());
+        let event = A2AEventBuilder::task_submitted(task, context, "agent", None);
+        router.publish(&ada(), event).await.unwrap();
+    }
+    for number in 0..17 {
+        let items = heartbeat(&format!("k{number}"));
+        router.publish_batch(&ada(), items).await.unwrap();
+    }
+    let stats = router.order_stats();
+    assert_eq!(router.threads(), 2);
+    assert_eq!(stats.threads_forgotten, 1);
+    assert_eq!(stats.tasks_forgotten, 1);
+    assert_eq!(stats.contexts_forgotten, 1);
+    assert_eq!(stats.message_ids_forgotten, 1);
+    assert_eq!(router.contexts_of(&ada()).len(), 2);
+}
+
+#[tokio::test]
+async fn by_default_every_user_who_may_have_a_log_may_have_a_run() {
+    const USERS: usize = 200;
+    let config = RouterConfig::default();
+    let (max_users, max_bytes) = (config.limits.users, config.order_bytes);
+    let router = EventRouter::new(config);
+    for number in 0..USERS {
+        let user = UserId::new(format!("user-{number}"));
+        let [started, finished] = run("a-thread-name");
+        let items = vec![
+            started,
+            AgUiEventBuilder::text_message_start("m", events_models::agui::MessageRole::Assistant),
+            AgUiEventBuilder::text_message_content("m", "Hello"),
+            AgUiEventBuilder::text_message_end("m"),
+            finished,
+        ];
+        let items = (0..).zip(items).map(|(line, event)| {
+            let key = MsgId::new(format!("k:line:{line}")).unwrap();
+            in_thread("a-thread-name", event).with_msg_id(key)
+        });
+        router.publish_batch(&user, items.collect()).await.unwrap();
+    }
+    let per_user = router.order_stats().bytes / USERS;
+    assert!(per_user * max_users < max_bytes, "{per_user} bytes a user");
+}
+
+#[tokio::test]
+async fn when_all_users_take_too_much_the_idle_go_and_then_publishing_is_refused() {
+    let clock = Arc::new(ManualClock::new(0));
+    let config = RouterConfig {
+        order_bytes: 200_000,
+        clock: clock.clone(),
+        ..RouterConfig::default()
+    };
+    let router = EventRouter::new(config);
+    let mut n_users = 0;
+    let mut fill = async || loop {
+        n_users += 1;
+        let user = UserId::new(format!("u{n_users}"));
+        let thread = "t".repeat(5_000);
+        for event in run(&thread) {
+            if let Err(error) = router.publish(&user, event).await {
+                return error;
+            }
+        }
+        assert!(n_users < 1_000, "no bound was hit");
+    };
+    let refused = fill().await;
+    assert!(
+        matches!(refused, PublishError::Log(EventError::Overloaded(_))),
+        "{refused}"
+    );
+    let stats = router.order_stats();
+    assert_eq!((stats.refused_full, stats.users_evicted), (1, 0));
+    assert!(stats.bytes < 250_000, "{}", stats.bytes);
+    clock.advance(121_000);
+    // A publish searches a part of the users.
+    let mut n_tries = 0;
+    while router.publish_batch(&ada(), heartbeat("k")).await.is_err() {
+        n_tries += 1;
+        assert!(n_tries < 64);
+    }
+    assert!(router.order_stats().users_evicted > 0);
+}
+
+#[tokio::test]
+async fn a_user_without_readers_and_young_events_is_forgotten_everywhere() {
+    let clock = Arc::new(ManualClock::new(0));
+    let config = RouterConfig {
+        limits: Limits {
+            age: Duration::from_secs(60),
+            ..Limits::default()
+        },
+        idle: Duration::from_secs(60),
+        clock: clock.clone(),
+        ..RouterConfig::default()
+    };
+    let router = EventRouter::new(config);
+    let bob = UserId::new("bob");
+    let reader = router.contexts().connect(&bob, Attach::now()).unwrap();
+    for user in [&ada(), &bob] {
+        for event in run("t") {
+            router.publish(user, event).await.unwrap();
+        }
+    }
+    let n_users = || (router.log().store().users(), router.order_stats().users);
+    // One sweep evicts what is old, a later one forgets the user.
+    let pass_time = || {
+        for _ in 0..4 {
+            clock.advance(40_000);
+            router.sweep();
+        }
+    };
+    pass_time();
+    assert_eq!(n_users(), (1, 0), "the reader keeps its log");
+    drop(reader);
+    pass_time();
+    assert_eq!(n_users(), (0, 0));
+    assert_eq!(router.log().store().used_bytes(), 0);
+    assert_eq!(router.order_stats().bytes, 0);
+    assert_eq!(router.order_stats().users_forgotten, 2);
+    assert_eq!(router.log().store().stats().snapshot().users_retired, 2);
+}
+
+#[tokio::test]
+async fn the_estimate_of_order_state_stays_near_the_truth() {
+    let router = EventRouter::default();
+    for number in 0..300 {
+        for event in run(&format!("thread-{number}")) {
+            router.publish(&ada(), event).await.unwrap();
+        }
+    }
+    let bytes = router.order_stats().bytes;
+    // A thread is a table entry of several hundred bytes.
+    assert!((100_000..2_000_000).contains(&bytes), "{bytes}");
+    // Content grows nothing.
+    router
+        .publish(
+            &ada(),
+            AgUiEventBuilder::run_started("thread-0", "r2", None),
+        )
+        .await
+        .unwrap();
+    let start = AgUiEventBuilder::text_message_start("m", MessageRole::Assistant);
+    router.publish(&ada(), start).await.unwrap();
+    let before = router.order_stats().bytes;
+    for _ in 0..1_000 {
+        let content = AgUiEventBuilder::text_message_content("m", "text");
+        router.publish(&ada(), content).await.unwrap();
+    }
+    assert_eq!(router.order_stats().bytes, before);
+}
