@@ -94,7 +94,7 @@ impl StreamState {
     ) -> Response {
         let place = match self.place(context) {
             Ok(place) => place,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
         let subscription = match broadcaster.connect(context.user_id(), query.attach()) {
             Ok(subscription) => subscription,
@@ -115,7 +115,7 @@ impl StreamState {
     ) -> Response {
         let place = match self.place(context) {
             Ok(place) => place,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
         let wish = self.router().subscribe(context.user_id());
         let wish = wish.from_cursor(query.cursor.as_deref());
@@ -137,7 +137,7 @@ impl StreamState {
     ) -> Response {
         let place = match self.place(context) {
             Ok(place) => place,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
         let wish = self.router().subscribe(context.user_id());
         let wish = wish.from_cursor(query.cursor.as_deref());
@@ -152,15 +152,15 @@ impl StreamState {
     }
 
     /// Takes a place among all streams, or says why there is none in a way that browsers come back after.
-    fn place(&self, context: &RequestContext) -> Result<OwnedSemaphorePermit, Response> {
+    fn place(&self, context: &RequestContext) -> Result<OwnedSemaphorePermit, Box<Response>> {
         if self.is_draining() {
-            return Err(come_back_later());
+            return Err(come_back_later().into());
         }
         if let Err(problem) = self.check_user(context.user_id()) {
             self.count_bound(&problem);
-            return Err(problem.into_response());
+            return Err(problem.into_response().into());
         }
-        self.take_place().map_err(|_full| come_back_later())
+        self.take_place().map_err(|_full| come_back_later().into())
     }
 
     /// Takes a place among all streams.

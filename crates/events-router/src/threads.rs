@@ -35,7 +35,7 @@ pub(crate) struct ThreadBounds {
 pub(crate) struct Threads {
     threads: HashMap<Arc<str>, Thread>,
     /// The threads that have an active run.
-    active: SmallVec<[Arc<str>; 2]>,
+    active: ActiveThreads,
     /// What the folds take together, in bytes.
     fold_bytes: usize,
     /// No run is silent for too long before this time; absent when none is active.
@@ -55,11 +55,17 @@ struct Thread {
     has_timed_out: bool,
 }
 
+/// The threads that have an active run.
+type ActiveThreads = SmallVec<[Arc<str>; 2]>;
+
+/// A thread as it was, and when it was written to, in milliseconds; nothing for one that was not known.
+type SavedThread = (Arc<str>, Option<(ThreadIntake, i64)>);
+
 /// What a batch has changed so far, to be put back if one of its events is refused.
 #[derive(Debug, Default)]
 pub(crate) struct SavedThreads {
-    threads: SmallVec<[(Arc<str>, Option<(ThreadIntake, i64)>); 1]>,
-    active: Option<(SmallVec<[Arc<str>; 2]>, Option<i64>)>,
+    threads: SmallVec<[SavedThread; 1]>,
+    active: Option<(ActiveThreads, Option<i64>)>,
 }
 
 impl Threads {
