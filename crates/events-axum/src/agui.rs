@@ -84,6 +84,7 @@ async fn connect(
         has_control: false,
         has_ids: true,
         is_cut_short: true,
+        before: None,
         drain: Some(state.inner.drain.clone()),
         ends: state.inner.metrics.ends_of("agui_connect"),
         _place: Some(place),

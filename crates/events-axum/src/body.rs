@@ -10,8 +10,8 @@ use std::{
 use bytes::Bytes;
 use events_broadcast::{Batch, Missed};
 use events_sse::{
-    ClosingReason, Gap, GapReason, encode_around, encode_frame, encode_heartbeat_comment,
-    encode_heartbeat_event, encode_id_only,
+    ClosingReason, Gap, GapReason, encode_around, encode_around_member, encode_frame,
+    encode_heartbeat_comment, encode_heartbeat_event, encode_id_only, encode_member,
 };
 use http_body::{Body, Frame};
 use tokio::{
@@ -51,6 +51,8 @@ pub(crate) struct Manner {
     pub(crate) has_ids: bool,
     /// An end before its time is a broken transfer: official clients take a clean end for a success.
     pub(crate) is_cut_short: bool,
+    /// Stands before each event, which a brace ends then.
+    pub(crate) before: Option<Bytes>,
     pub(crate) drain: Option<Drain>,
     pub(crate) ends: StreamEnds,
     /// The place among all streams, given back with the body.
@@ -161,15 +163,16 @@ impl EventBody {
                 if let Some(head) = self.begin_large() {
                     return Some(head);
                 }
-                let mut out = Vec::with_capacity(
-                    self.batch
-                        .events
-                        .iter()
-                        .map(|(_, frame)| frame.data.len() + 160)
-                        .sum(),
-                );
+                let before = self.manner.before.as_deref();
+                let around = 160 + before.map_or(0, <[u8]>::len);
+                let events = self.batch.events.iter();
+                let bytes = events.map(|(_, frame)| frame.data.len() + around).sum();
+                let mut out = Vec::with_capacity(bytes);
                 for (id, frame) in &self.batch.events {
-                    encode_frame(*id, frame, &mut out);
+                    match before {
+                        None => encode_frame(*id, frame, &mut out),
+                        Some(before) => encode_member(*id, before, &frame.data, &mut out),
+                    }
                 }
                 self.forget_batch();
                 out
@@ -182,8 +185,8 @@ impl EventBody {
                 self.gap(missed)
             }
             Step::Closed(reason) => self.close(reason, reason_name(reason)),
-            Step::Ended => {
-                self.end = Some("run_ended");
+            Step::Ended(name) => {
+                self.end = Some(name);
                 return None;
             }
         })
@@ -199,7 +202,11 @@ impl EventBody {
             return None;
         }
         let (mut head, mut tail) = (Vec::with_capacity(160), Vec::with_capacity(4));
-        if !encode_around(*id, frame, &mut head, &mut tail) {
+        let is_begun = match &self.manner.before {
+            None => encode_around(*id, frame, &mut head, &mut tail),
+            Some(before) => encode_around_member(*id, before, &frame.data, &mut head, &mut tail),
+        };
+        if !is_begun {
             return None;
         }
         self.rest = vec![tail.into(), frame.data.clone()];

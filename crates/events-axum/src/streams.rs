@@ -43,9 +43,7 @@ async fn agui(
 ) -> Response {
     match &query.thread {
         Some(thread) => state.open_thread(&context, thread, &query),
-        None => state.open(&context, state.router().agui(), &query, None, |_, _| {
-            (None, None)
-        }),
+        None => state.open(&context, state.router().agui(), &query, untold),
     }
 }
 
@@ -54,10 +52,10 @@ async fn a2a(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
-    let scope = query.task.clone();
-    state.open(&context, state.router().a2a(), &query, scope, |_, _| {
-        (None, None)
-    })
+    match &query.task {
+        Some(task) => state.open_task(&context, task, &query),
+        None => state.open(&context, state.router().a2a(), &query, untold),
+    }
 }
 
 async fn analytics(
@@ -65,13 +63,7 @@ async fn analytics(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
-    state.open(
-        &context,
-        state.router().analytics(),
-        &query,
-        None,
-        |_, _| (None, None),
-    )
+    state.open(&context, state.router().analytics(), &query, untold)
 }
 
 async fn contexts(
@@ -84,7 +76,6 @@ async fn contexts(
         &context,
         state.router().contexts(),
         &query,
-        None,
         |state, subscription| {
             let is_told = is_fresh || subscription.missed().is_some();
             let prelude = is_told.then(|| state.context_prelude(subscription));
@@ -95,6 +86,11 @@ async fn contexts(
     )
 }
 
+/// For streams that have no state to tell.
+const fn untold(_: &StreamState, _: &Subscription) -> (Option<Prelude>, Option<Restate>) {
+    (None, None)
+}
+
 impl StreamState {
     /// Takes a slot and answers with the stream. No await lies between the two.
     fn open<E>(
@@ -102,14 +98,13 @@ impl StreamState {
         context: &RequestContext,
         broadcaster: &GenericBroadcaster<E>,
         query: &StreamQuery,
-        scope: Option<Arc<str>>,
         prelude: impl FnOnce(&Self, &Subscription) -> (Option<Prelude>, Option<Restate>),
     ) -> Response {
         let place = match self.place(context) {
             Ok(place) => place,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
-        let subscription = match broadcaster.connect(context.user_id(), query.attach(scope)) {
+        let subscription = match broadcaster.connect(context.user_id(), query.attach()) {
             Ok(subscription) => subscription,
             Err(ConnectError::Closed) => return come_back_later(),
             Err(error) => return Problem::from(error).into_response(),
@@ -128,7 +123,7 @@ impl StreamState {
     ) -> Response {
         let place = match self.place(context) {
             Ok(place) => place,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
         let wish = self.router().subscribe(context.user_id());
         let wish = wish.from_cursor(query.cursor.as_deref());
@@ -147,16 +142,38 @@ impl StreamState {
         }
     }
 
+    fn open_task(
+        &self,
+        context: &RequestContext,
+        task: &Arc<str>,
+        query: &StreamQuery,
+    ) -> Response {
+        let place = match self.place(context) {
+            Ok(place) => place,
+            Err(answer) => return *answer,
+        };
+        let wish = self.router().subscribe(context.user_id());
+        let wish = wish.from_cursor(query.cursor.as_deref());
+        match wish.task(&**task) {
+            Ok(subscription) => {
+                let manner = self.manner("a2a", query, true, place);
+                stream(Source::task(subscription), manner, (None, None), "a2a")
+            }
+            Err(ConnectError::Closed) => come_back_later(),
+            Err(error) => Problem::from(error).into_response(),
+        }
+    }
+
     /// Takes a place among all streams, or says why there is none in a way that browsers come back after.
-    fn place(&self, context: &RequestContext) -> Result<OwnedSemaphorePermit, Response> {
+    fn place(&self, context: &RequestContext) -> Result<OwnedSemaphorePermit, Box<Response>> {
         if self.is_draining() {
-            return Err(come_back_later());
+            return Err(come_back_later().into());
         }
         if let Err(problem) = self.check_user(context.user_id()) {
             self.count_bound(&problem);
-            return Err(problem.into_response());
+            return Err(problem.into_response().into());
         }
-        self.take_place().map_err(|_full| come_back_later())
+        self.take_place().map_err(|_full| come_back_later().into())
     }
 
     /// Takes a place among all streams.
@@ -182,6 +199,7 @@ impl StreamState {
             has_control: query.has_control,
             has_ids,
             is_cut_short: false,
+            before: None,
             drain: Some(self.inner.drain.clone()),
             ends: self.inner.metrics.ends_of(name),
             _place: Some(place),

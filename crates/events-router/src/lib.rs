@@ -54,6 +54,8 @@ mod run;
 mod singletons;
 mod snapshot;
 mod subscribe;
+mod task_list;
+mod task_subscription;
 mod tasks;
 mod telling;
 mod thread;
@@ -75,4 +77,6 @@ pub use singletons::{
 };
 pub use snapshot::{ThreadOverview, ThreadSnapshot, ThreadState};
 pub use subscribe::Subscribe;
+pub use task_list::{TaskPage, TaskQuery, TaskSnapshot};
+pub use task_subscription::{TaskEnd, TaskError, TaskNext, TaskSubscription};
 pub use thread_subscription::{ThreadNext, ThreadSubscription};

@@ -43,6 +43,7 @@ struct Batch {
     seen: SmallVec<[Seen; 1]>,
     /// What the folds learn once the batch is in the log, as far as they have not been told.
     told: Vec<(Arc<str>, AgUiEvent)>,
+    told_tasks: Vec<(Arc<str>, A2AEvent)>,
     undo: Undo,
     /// A single event needs no copy of its thread's state unless chunks are about: see `admit`.
     is_single: bool,
@@ -215,6 +216,7 @@ impl Batch {
             plans: SmallVec::new(),
             seen: SmallVec::new(),
             told: Vec::new(),
+            told_tasks: Vec::new(),
             undo: Undo::default(),
             is_single,
             thread_of_request: None,
@@ -256,7 +258,7 @@ impl Batch {
                 }
             }
             _ if known.is_some() => {}
-            BusEvent::A2A(event) => self.admit_a2a(state, &event, item.msg_id.as_ref())?,
+            BusEvent::A2A(event) => self.admit_a2a(state, event, item.msg_id.as_ref())?,
             BusEvent::System(event) => {
                 let json = self.encode(|out| event.write_json(out))?;
                 self.growth += growth_of_other(json.len());
@@ -318,7 +320,7 @@ impl Batch {
     fn admit_a2a(
         &mut self,
         state: &mut LaneState,
-        event: &A2AEvent,
+        event: A2AEvent,
         msg_id: Option<&MsgId>,
     ) -> Result<(), Refused> {
         let json = self.encode(|out| event.write_json(out))?;
@@ -333,9 +335,15 @@ impl Batch {
             state.tasks.save(&task, &mut self.undo.tasks);
         }
         let LaneState { tasks, budget, .. } = state;
-        tasks.admit(&task, event, self.now_ms, budget)?;
+        tasks.admit(&task, &event, self.now_ms, budget)?;
         self.growth += growth_of_other(json.len());
-        self.push(A2A, Some(&task), json, msg_id)
+        self.push(A2A, Some(&task), json, msg_id)?;
+        if self.is_single {
+            tasks.tell(&task, event);
+        } else {
+            self.told_tasks.push((task, event));
+        }
+        Ok(())
     }
 
     fn push(
@@ -405,12 +413,16 @@ impl Batch {
         }
         let LaneState {
             threads,
+            tasks,
             contexts,
             budget,
             ..
         } = &mut *state;
         for (thread, event) in self.told {
             threads.tell(&thread, event);
+        }
+        for (task, event) in self.told_tasks {
+            tasks.tell(&task, event);
         }
         for seen in self.seen {
             match seen {

@@ -41,10 +41,11 @@ pub struct RouterConfig {
     pub idle: Duration,
     /// How long a run may be silent before it is ended with RUN_ERROR.
     pub run_timeout: Duration,
-    /// What the fold of one thread may take, in bytes; beyond it the thread has no prelude.
+    /// What the fold of one thread or task may take, in bytes; beyond it there is no prelude.
     /// With 0 nothing is folded.
     pub fold_bytes: usize,
-    /// What the folds of all users may take together, in bytes; beyond it the oldest finished threads go first.
+    /// What the folds of all users may take together, in bytes; beyond it the oldest finished threads and tasks
+    /// go first.
     pub fold_total_bytes: usize,
     /// Threads without an active run that are remembered per user.
     pub threads_per_user: usize,
@@ -269,13 +270,13 @@ impl EventRouter {
         self.inner.lanes.budget.stats(self.inner.lanes.len())
     }
 
-    /// Tells what the folds of all threads take, in bytes.
+    /// Tells what the folds of all threads and tasks take, in bytes.
     #[must_use]
     pub fn fold_bytes(&self) -> usize {
         self.inner.lanes.budget.folds.bytes()
     }
 
-    /// Counts the threads that were forgotten, or lost their fold, because all folds together were too large.
+    /// Counts the threads and tasks that were forgotten, or lost their fold, because all folds together were too large.
     #[must_use]
     pub fn folds_shed(&self) -> u64 {
         self.inner.lanes.budget.folds.shed()
@@ -287,7 +288,7 @@ impl EventRouter {
         self.inner.runs_timed_out.load(Ordering::Relaxed)
     }
 
-    /// Prepares to follow one thread of a user from where it stands.
+    /// Prepares to follow one thread or task of a user from where it stands.
     pub fn subscribe(&self, user: &UserId) -> Subscribe {
         Subscribe::new(self.clone(), user.clone())
     }
