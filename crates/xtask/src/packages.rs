@@ -11,8 +11,8 @@ use crate::command::{find, run};
 /// and under `target/xtask` with the packages.
 const NODE_CLIENTS: [&str; 3] = ["agui-1.0", "agui-0.0.59", "a2a-js"];
 
-/// The official client for Python, in folders of the same names.
-const PYTHON_CLIENT: &str = "a2a-py";
+/// The official packages for Python, in folders of the same names.
+const PYTHON_CLIENTS: [&str; 2] = ["a2a-py", "agui-py"];
 
 /// Names under which a browser of the Chromium family is installed.
 const BROWSERS: [&str; 4] = [
@@ -31,7 +31,9 @@ pub(crate) fn set_up(root: &Path) -> Result<(), String> {
     for client in NODE_CLIENTS {
         node_packages(root, client)?;
     }
-    python_packages(root, PYTHON_CLIENT)?;
+    for client in PYTHON_CLIENTS {
+        python_packages(root, client)?;
+    }
     browser(root)
 }
 

@@ -8,9 +8,10 @@ use events_tests::{
     hub::Hub,
     raw_client::{RawSse, Request},
     sample,
-    skip::workspace_root,
+    skip::{self, workspace_root},
 };
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 const A_MOMENT: Duration = Duration::from_millis(200);
 
@@ -191,4 +192,39 @@ async fn a_drain_cuts_official_clients_off_instead_of_pretending_success() -> io
     let error = ended.expect_err("the transfer is cut, not ended");
     assert_ne!(error.kind(), io::ErrorKind::TimedOut, "{error}");
     hub.ended(PATIENCE).await
+}
+
+#[tokio::test]
+async fn the_official_python_package_attaches_in_mid_run() -> io::Result<()> {
+    let name = "the_official_python_package";
+    let what = "the official package ag-ui-protocol (`cargo xtask setup`)";
+    let Some(python) = skip::require(name, what, skip::client_python("agui-py")) else {
+        return Ok(());
+    };
+    let hub = Hub::plain().await?;
+    let lines = sample::run("t", "r", 20);
+    hub.publish_lines("ada", &lines[..11]).await?;
+    let url = format!("http://{}/agui/connect?user=ada", hub.address());
+    let attach = Command::new(python)
+        .arg(skip::workspace_root().join("tests/clients/agui-attach.py"))
+        .args([&url, "t"])
+        .kill_on_drop(true)
+        .output();
+    let publish = async {
+        hub.wait_for_connections("ada", 1).await?;
+        hub.publish_lines("ada", &lines[11..]).await
+    };
+    let both = futures_util::future::try_join(attach, publish);
+    let (output, _ids) = tokio::time::timeout(PATIENCE, both).await??;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let seen: Value = serde_json::from_slice(&output.stdout)?;
+    let text: String = (0..20).map(|n| format!("r {n} ")).collect();
+    assert_eq!(seen["texts"], json!({ "r-message": text }));
+    assert_eq!(seen["types"][0], "RUN_STARTED");
+    assert_eq!(
+        seen["types"].as_array().and_then(|types| types.last()),
+        Some(&json!("RUN_FINISHED"))
+    );
+    Ok(())
 }
