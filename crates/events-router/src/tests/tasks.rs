@@ -338,3 +338,47 @@ fn the_folds_of_tasks_are_accounted_and_shed() {
     }
     assert!(router.fold_bytes() <= 20_000, "{}", router.fold_bytes());
 }
+
+/// The numbers that a reader has been given as parts of the artifact, in the order in which it was given them.
+fn numbers(read: &[(Option<String>, A2AEvent)]) -> Vec<u64> {
+    let held = folded(read.iter().map(|(_, event)| event)).expect("a task");
+    let parts = held.artifacts.iter().flatten().flat_map(|made| &made.parts);
+    parts
+        .filter_map(|part| part.as_text()?.parse().ok())
+        .collect()
+}
+
+#[test]
+fn readers_that_come_while_events_are_published_miss_nothing_and_get_nothing_twice() {
+    const N_PIECES: u64 = 2_000;
+    let router = EventRouter::default();
+    publish(&router, [task("t", "c"), piece("t", "0")]);
+    let mut readers = Vec::new();
+    std::thread::scope(|scope| {
+        let publishing = scope.spawn(|| {
+            for n in 1..N_PIECES {
+                let artifact = json!({ "artifactId": "a", "parts": [{ "text": n.to_string() }] });
+                let next = json!({ "artifactUpdate": {
+                    "taskId": "t", "contextId": "c", "append": true, "artifact": artifact,
+                } });
+                publish(&router, [event(&next)]);
+            }
+        });
+        // Not more readers at a time than a user may have.
+        while !publishing.is_finished() {
+            let wish = router.subscribe(&ada());
+            let mut reader = wish.running_task("t", TaskEnd::Terminal).expect("a slot");
+            let (mut read, _) = drain(&mut reader);
+            read.extend(drain(&mut reader).0);
+            let numbers = numbers(&read);
+            assert!(numbers.iter().copied().eq(0..numbers.len() as u64));
+            if readers.len() < 6 {
+                readers.push((reader, read));
+            }
+        }
+    });
+    for (mut reader, mut read) in readers {
+        read.extend(drain(&mut reader).0);
+        assert!(numbers(&read).into_iter().eq(0..N_PIECES));
+    }
+}
