@@ -90,7 +90,7 @@ async fn connect(
         _place: Some(place),
     };
     let source = Source::thread(subscription, Some(Instant::now() + wait));
-    Ok(stream(source, manner, None, "agui_connect"))
+    Ok(stream(source, manner, (None, None), "agui_connect"))
 }
 
 /// One thread in the list.

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use events_broadcast::{Batch, Missed};
 use events_sse::{
-    ClosingReason, Gap, encode_around, encode_around_member, encode_frame,
+    ClosingReason, Gap, GapReason, encode_around, encode_around_member, encode_frame,
     encode_heartbeat_comment, encode_heartbeat_event, encode_id_only, encode_member,
 };
 use http_body::{Body, Frame};
@@ -30,6 +30,9 @@ use crate::{
 
 /// A snapshot that is still being made.
 pub(crate) type Prelude = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
+
+/// Makes the snapshot that follows a gap, for streams whose state can be told.
+pub(crate) type Restate = Box<dyn Fn() -> Prelude + Send>;
 
 /// The longest unknown cursor that is repeated to the client, in bytes.
 const MAX_ECHO: usize = 64;
@@ -64,6 +67,7 @@ pub(crate) struct EventBody {
     manner: Manner,
     first: Option<Vec<u8>>,
     prelude: Option<Prelude>,
+    restate: Option<Restate>,
     batch: Batch,
     /// What is left of a large event: its payload and what comes after it, last first.
     rest: Vec<Bytes>,
@@ -93,6 +97,7 @@ impl EventBody {
             source,
             first: Some(first),
             prelude,
+            restate: None,
             batch: Batch::default(),
             rest: Vec::new(),
             silent_since: now,
@@ -103,6 +108,12 @@ impl EventBody {
             span,
             manner,
         }
+    }
+
+    /// Tells the stream's state anew after each gap.
+    pub(crate) fn restating(mut self, restate: Option<Restate>) -> Self {
+        self.restate = restate;
+        self
     }
 
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
@@ -166,7 +177,13 @@ impl EventBody {
                 self.forget_batch();
                 out
             }
-            Step::Missed(missed) => self.gap(missed),
+            Step::Missed(missed) => {
+                // Before a gap that was known when the client came stands the stream's prelude.
+                if missed.reason == GapReason::Overflow {
+                    self.prelude = self.restate.as_ref().map(|restate| restate());
+                }
+                self.gap(missed)
+            }
             Step::Closed(reason) => self.close(reason, reason_name(reason)),
             Step::Ended(name) => {
                 self.end = Some(name);

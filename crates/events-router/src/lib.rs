@@ -37,6 +37,8 @@
 //! 4. A message id that is known is answered with the ids that it got, before any check of order.
 //! 5. Nothing outside `singletons.rs` is static; dropping an [`EventRouter`] and its clones frees everything.
 
+mod batch;
+mod config;
 mod contexts;
 mod event;
 mod folds;
@@ -47,6 +49,7 @@ mod memory_log;
 mod order_budget;
 mod overdue;
 mod publish;
+mod published;
 mod refusal;
 mod router;
 mod routes;
@@ -57,17 +60,21 @@ mod subscribe;
 mod task_list;
 mod task_subscription;
 mod tasks;
+mod telling;
+mod thread;
 mod thread_subscription;
 mod threads;
 
 #[cfg(test)]
 mod tests;
 
+pub use config::RouterConfig;
 pub use event::{BusEvent, Item, MsgId, MsgIdError};
 pub use memory_log::MemoryLog;
 pub use order_budget::OrderStats;
+pub use published::{Published, Routed};
 pub use refusal::{PublishError, Refusal};
-pub use router::{EventRouter, Published, Routed, RouterConfig};
+pub use router::EventRouter;
 pub use routes::{A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, ContextBroadcaster};
 pub use run::Run;
 pub use singletons::{

@@ -22,8 +22,11 @@ use crate::{EventRouter, TaskEnd, TaskError, TaskSubscription, ThreadSubscriptio
 /// run.publish(AgUiEventBuilder::step_started("plan")).await?;
 ///
 /// let mut late = router.subscribe(&ada).thread("thread")?;
-/// let types = [late.next_event().await, late.next_event().await].map(|event| event.map(|event| event.event_type().as_str()));
-/// assert_eq!(types, [Some("RUN_STARTED"), Some("STEP_STARTED")]);
+/// let mut types = Vec::new();
+/// for _ in 0..3 {
+///     types.extend(late.next_event().await.map(|event| event.event_type().as_str()));
+/// }
+/// assert_eq!(types, ["RUN_STARTED", "MESSAGES_SNAPSHOT", "STEP_STARTED"]);
 /// # Ok(())
 /// # }
 /// ```

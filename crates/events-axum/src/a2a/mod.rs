@@ -108,7 +108,7 @@ impl StreamState {
             _place: Some(place),
         };
         let source = Source::official_task(subscription, version);
-        Ok(stream(source, manner, None, name))
+        Ok(stream(source, manner, (None, None), name))
     }
 }
 
