@@ -1,5 +1,7 @@
 //! Joining, coming back to, falling behind on and listing A2A tasks.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use events_models::{
     A2AEvent, TaskState,
     a2a::{Task, fold::TaskContent},
@@ -337,4 +339,58 @@ fn the_folds_of_tasks_are_accounted_and_shed() {
         publish(&router, [task(&id, "c"), piece(&id, &"x".repeat(1_000))]);
     }
     assert!(router.fold_bytes() <= 20_000, "{}", router.fold_bytes());
+}
+
+/// A status that says how many there were before it.
+fn numbered(n: u64) -> A2AEvent {
+    event(&json!({ "statusUpdate": {
+        "taskId": "t", "contextId": "c", "status": { "state": "TASK_STATE_WORKING" }, "metadata": { "n": n },
+    } }))
+}
+
+/// The number that an event brings, or a Task has come to.
+fn number(event: &A2AEvent) -> Option<u64> {
+    let metadata = match event {
+        A2AEvent::Task(task) => &task.metadata,
+        A2AEvent::StatusUpdate(update) => &update.metadata,
+        _ => &None,
+    };
+    metadata.as_ref()?.to_map().ok()?.get("n")?.as_u64()
+}
+
+#[test]
+fn readers_that_come_while_events_are_published_miss_nothing_and_get_nothing_twice() {
+    const N_EVENTS: u64 = 4_000;
+    let router = EventRouter::default();
+    publish(&router, [task("t", "c"), numbered(0)]);
+    let publishing_is_over = AtomicBool::new(false);
+    let is_over = || publishing_is_over.load(Ordering::Relaxed);
+    let come_again_and_again = || {
+        let mut n_readers = 0;
+        while !is_over() {
+            let wish = router.subscribe(&ada());
+            let mut reader = wish.running_task("t", TaskEnd::Terminal).expect("a slot");
+            let mut read = Vec::new();
+            while read.len() < 2 && !is_over() {
+                read.extend(drain(&mut reader).0);
+            }
+            let numbers: Vec<_> = read.iter().filter_map(|(_, event)| number(event)).collect();
+            let is_next = |pair: &[u64]| pair[0] + 1 == pair[1];
+            assert!(numbers.windows(2).all(is_next), "{numbers:?}");
+            n_readers += 1;
+        }
+        n_readers
+    };
+    let n_readers: usize = std::thread::scope(|scope| {
+        let coming: Vec<_> = (0..4).map(|_| scope.spawn(come_again_and_again)).collect();
+        for n in 1..N_EVENTS {
+            publish(&router, [numbered(n)]);
+        }
+        publishing_is_over.store(true, Ordering::Relaxed);
+        let n_readers = coming
+            .into_iter()
+            .map(|thread| thread.join().expect("no gap"));
+        n_readers.sum()
+    });
+    assert!(n_readers > 20, "only {n_readers} came");
 }
