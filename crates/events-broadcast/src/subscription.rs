@@ -55,7 +55,7 @@ impl Batch {
     /// Events in one batch.
     pub const MAX_EVENTS: usize = 256;
     /// JSON bytes in one batch; a larger event comes alone.
-    pub const MAX_BYTES: usize = 64 << 10;
+    pub const MAX_BYTES: usize = 32 << 10;
 }
 
 /// A connection to a user's log: a position, and a slot that is freed on drop.
