@@ -71,6 +71,6 @@ pub use run::Run;
 pub use singletons::{
     A2A_BROADCASTER, AGUI_BROADCASTER, ANALYTICS_BROADCASTER, AlreadyInstalled, CONTEXT_BROADCASTER,
 };
-pub use snapshot::{ThreadOverview, ThreadSnapshot, ThreadState};
+pub use snapshot::{ThreadOverview, ThreadRetold, ThreadSnapshot, ThreadState};
 pub use subscribe::Subscribe;
 pub use thread_subscription::{ThreadNext, ThreadSubscription};
