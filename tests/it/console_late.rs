@@ -142,7 +142,7 @@ async fn three_tabs_show_the_same_one_of_which_has_opened_in_mid_run() -> io::Re
     // A tab that opens when all is over.
     tabs.open_tab(&server.url("/?user=ada")).await?;
     shown_in_all(&mut tabs, 4, "Shall I go on?").await?;
-    tabs.wait_until("document.querySelector('#verdict').innerText === 'Nothing received yet.'")
+    tabs.wait_until("document.querySelector('#verdict').innerText === 'Nothing new yet.'")
         .await
 }
 

@@ -220,7 +220,7 @@ function drawIntegrity() {
   const isWhole = isInOrder && gaps.length === 0;
   const isCaughtUp = isInOrder && !isWhole && isHealed;
   byId('integrity').dataset.tone = isWhole ? (nReceived === 0 ? '' : 'good') : isCaughtUp ? 'warn' : 'bad';
-  byId('verdict').textContent = isWhole ? (nReceived === 0 ? 'Nothing received yet.' : 'Nothing lost.')
+  byId('verdict').textContent = isWhole ? (nReceived === 0 ? 'Nothing new yet.' : 'Nothing lost.')
     : isCaughtUp ? `Caught up: ${gapText(gaps, 'missed')}, and the threads were told again.` : lossText(gaps, nMissing, nMisplaced);
   const facts = [counted(nReceived, 'event')];
   if (first !== undefined) facts.push(`numbers ${first} to ${last}${gaps.length ? ' since the gap' : ''}${nMisplaced === 0 ? ', strictly increasing' : ''}`);
