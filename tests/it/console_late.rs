@@ -118,7 +118,7 @@ async fn three_tabs_show_the_same_one_of_which_has_opened_in_mid_run() -> io::Re
     tabs.open_tab(&server.url("/?user=ada")).await?;
     let middle = shown_in_all(&mut tabs, 3, "hard").await?.to_string();
     for text in [
-        "run r · step look · reader (s): running",
+        "AG-UI thread · step look · reader (s): running · run r",
         "What is it?",
         "Let me",
         "PLAN",

@@ -42,9 +42,9 @@ export class AgUiThread extends Conversation {
 
   get facts() {
     const facts = ['AG-UI thread'];
-    if (this.runId !== undefined) facts.push(`run ${this.runId}`);
     if (this.steps.size) facts.push(`step ${[...this.steps.values()].join(', ')}`);
     for (const [id, { name, status }] of this.subagents) facts.push(`${name} (${id}): ${status}`);
+    if (this.runId !== undefined) facts.push(`run ${this.runId}`);
     return facts.join(' · ');
   }
 
