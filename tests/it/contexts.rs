@@ -1,9 +1,10 @@
 //! The prelude of the context stream, whole and in pieces.
 
+use events_broadcast::Limits;
 use events_tests::deadline::PATIENCE;
 use events_tests::fault_proxy::{FaultProxy, Faults};
 use events_tests::hub::Hub;
-use events_tests::raw_client::{RawFrame, RawSse};
+use events_tests::raw_client::{RawFrame, RawSse, Request};
 use events_tests::sample;
 use serde_json::Value;
 
@@ -161,4 +162,28 @@ async fn a_cut_at_any_byte_of_the_prelude_brings_all_of_it_again() {
         n_fresh > 300 && (1..=5).contains(&n_resumed),
         "{n_fresh} fresh, {n_resumed} resumed"
     );
+}
+
+#[tokio::test]
+async fn a_gap_in_mid_stream_is_followed_by_a_new_snapshot() {
+    let limits = Limits {
+        bytes: 256 << 10,
+        ..Limits::default()
+    };
+    let hub = Hub::with_limits(limits).await.unwrap();
+    let request = Request::get("/contexts?user=ada").receive_buffer(4_096);
+    let mut slow = RawSse::open(hub.address(), &request).await.unwrap();
+    let lines = sample::padded_run("t", "r", 3_000, 4_000);
+    for some in lines.chunks(500) {
+        hub.publish_lines("ada", some).await.unwrap();
+    }
+    let is_gap = |frame: &RawFrame| frame.event.as_deref() == Some("gap");
+    slow.read_until(PATIENCE, is_gap).await.unwrap();
+    let snapshot = slow.next_event(PATIENCE).await.unwrap();
+    assert_eq!(
+        snapshot.json().unwrap()["event"]["type"],
+        "CONTEXTS_SNAPSHOT"
+    );
+    assert_eq!(contexts_in(&snapshot), ["t"]);
+    assert_eq!(snapshot.id, None, "the gap has the cursor");
 }

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod a2a;
+mod a2a_rejoin;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
@@ -50,6 +51,8 @@ mod resume;
 mod shutdown;
 #[cfg(test)]
 mod slow_reader;
+#[cfg(test)]
+mod tck;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

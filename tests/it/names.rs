@@ -19,10 +19,11 @@ use events_core::{
     Broadcaster, ConnectionId, ContextId, EventBus, EventError, EventResult, EventSender,
     SSE_BUFFER, TaskId, UserId,
 };
+use events_llm::StreamEventBroadcaster;
 use events_models::{
     A2AEvent, A2AEventBuilder, AgUiEvent, AgUiEventBuilder, AnalyticsEvent, AnalyticsEventBuilder,
     CliOutputEvent, ContextEvent, ContextSummary, JsonPatchOperation, SystemEvent,
-    SystemEventBuilder, TaskState,
+    SystemEventBuilder, TaskState, TuiStreamEvent, TuiStreamEventBuilder,
 };
 use events_router::{
     A2A_BROADCASTER, A2ABroadcaster, AGUI_BROADCASTER, ANALYTICS_BROADCASTER, AgUiBroadcaster,
@@ -330,4 +331,35 @@ async fn handlers_mount_behind_any_authentication_that_inserts_a_context() {
         drop(response);
         assert_eq!(OWN.connection_count(&user).await, 0, "{path}");
     }
+}
+
+#[test]
+fn the_broadcaster_of_llm_streams_and_its_events() {
+    let broadcaster = StreamEventBroadcaster::default();
+    assert_eq!(broadcaster.receiver_count(), 0);
+    assert_eq!(
+        broadcaster.send(TuiStreamEventBuilder::started("r", "m", None)),
+        0
+    );
+    let broadcaster = StreamEventBroadcaster::new(10);
+    let mut receiver = broadcaster.subscribe();
+    assert_eq!(
+        broadcaster.send(TuiStreamEventBuilder::completed("r", Some(1), None, None)),
+        1
+    );
+    let Ok(event) = receiver.try_recv() else {
+        panic!("a subscriber gets what is sent");
+    };
+    let events_llm::TuiStreamEvent::Completed {
+        input_tokens: Some(1),
+        output_tokens: None,
+        ..
+    } = &event
+    else {
+        panic!("the event is what was sent");
+    };
+    let frame = TuiStreamEvent::to_frame(&event).unwrap();
+    assert!(
+        String::from_utf8_lossy(&frame.data).starts_with(r#"{"type":"completed","request_id":"r""#)
+    );
 }

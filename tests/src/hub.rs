@@ -39,8 +39,8 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Starts a hub on a free port of 127.0.0.1. The user is `?user=NAME`, or the header `X-Events-User`, and an
-    /// operator; to publish no name is needed.
+    /// Starts a hub on a free port of 127.0.0.1. The user is `?user=NAME`, the header `X-Events-User`, or in
+    /// the path as on an agent card, and an operator; to publish no name is needed.
     ///
     /// # Errors
     ///
@@ -300,5 +300,7 @@ fn user_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
         .split('&')
         .find_map(|field| field.strip_prefix("user="));
     let named = named.or_else(|| headers.get("x-events-user")?.to_str().ok());
+    let in_path = || uri.path().strip_prefix("/a2a/users/")?.split('/').next();
+    let named = named.or_else(in_path);
     named.or_else(|| uri.path().starts_with("/publish/").then_some("publisher"))
 }

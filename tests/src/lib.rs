@@ -23,6 +23,7 @@
 //! 2. What a test starts (tasks, processes, folders) ends when its handle is dropped.
 //! 3. A test that lacks something it needs says so, and fails when everything is required.
 
+pub mod a2a_client;
 pub mod agui_check;
 pub mod agui_runs;
 pub mod browser;
@@ -36,4 +37,5 @@ pub mod report_server;
 pub mod sample;
 pub mod server_process;
 pub mod skip;
+pub mod tck_agent;
 pub mod tls_front;

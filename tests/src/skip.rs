@@ -59,10 +59,21 @@ pub fn node() -> Option<PathBuf> {
 /// `EVENTS_CLIENTS`, or where `cargo xtask setup` puts it.
 #[must_use]
 pub fn client_packages(client: &str) -> Option<PathBuf> {
-    let clients = std::env::var_os("EVENTS_CLIENTS")
-        .map_or_else(|| workspace_root().join("target/xtask"), PathBuf::from);
-    let folder = clients.join(client);
+    let folder = clients().join(client);
     folder.join("node_modules").is_dir().then_some(folder)
+}
+
+/// Finds the Python that has the packages of an official client, such as `a2a-py`: where
+/// [`client_packages`] looks.
+#[must_use]
+pub fn client_python(client: &str) -> Option<PathBuf> {
+    let python = clients().join(client).join("bin/python");
+    python.is_file().then_some(python)
+}
+
+fn clients() -> PathBuf {
+    std::env::var_os("EVENTS_CLIENTS")
+        .map_or_else(|| workspace_root().join("target/xtask"), PathBuf::from)
 }
 
 /// Finds a browser: the one that `EVENTS_CHROMIUM` names, or one of the Chromium family.

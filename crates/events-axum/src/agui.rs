@@ -85,12 +85,13 @@ async fn connect(
         has_control: false,
         has_ids: true,
         is_cut_short: true,
+        before: None,
         drain: Some(state.inner.drain.clone()),
         ends: state.inner.metrics.ends_of("agui_connect"),
         _place: Some(place),
     };
     let source = Source::thread(subscription, Some(Instant::now() + wait));
-    Ok(stream(source, manner, None, "agui_connect"))
+    Ok(stream(source, manner, (None, None), "agui_connect"))
 }
 
 /// One thread in the list.

@@ -10,8 +10,8 @@ use std::{
 use bytes::Bytes;
 use events_broadcast::{Batch, Missed};
 use events_sse::{
-    ClosingReason, Gap, encode_around, encode_frame, encode_heartbeat_comment,
-    encode_heartbeat_event, encode_id_only,
+    ClosingReason, Gap, GapReason, encode_around, encode_around_member, encode_frame,
+    encode_heartbeat_comment, encode_heartbeat_event, encode_id_only, encode_member,
 };
 use http_body::{Body, Frame};
 use tokio::{
@@ -31,6 +31,9 @@ use crate::{
 /// A snapshot that is still being made.
 pub(crate) type Prelude = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
 
+/// Makes the snapshot that follows a gap, for streams whose state can be told.
+pub(crate) type Restate = Box<dyn Fn() -> Prelude + Send>;
+
 /// The longest unknown cursor that is repeated to the client, in bytes.
 const MAX_ECHO: usize = 64;
 
@@ -48,6 +51,8 @@ pub(crate) struct Manner {
     pub(crate) has_ids: bool,
     /// An end before its time is a broken transfer: official clients take a clean end for a success.
     pub(crate) is_cut_short: bool,
+    /// Stands before each event, which a brace ends then.
+    pub(crate) before: Option<Bytes>,
     pub(crate) drain: Option<Drain>,
     pub(crate) ends: StreamEnds,
     /// The place among all streams, given back with the body.
@@ -62,6 +67,7 @@ pub(crate) struct EventBody {
     manner: Manner,
     first: Option<Vec<u8>>,
     prelude: Option<Prelude>,
+    restate: Option<Restate>,
     batch: Batch,
     /// What is left of a large event: its payload and what comes after it, last first.
     rest: Vec<Bytes>,
@@ -91,6 +97,7 @@ impl EventBody {
             source,
             first: Some(first),
             prelude,
+            restate: None,
             batch: Batch::default(),
             rest: Vec::new(),
             silent_since: now,
@@ -101,6 +108,12 @@ impl EventBody {
             span,
             manner,
         }
+    }
+
+    /// Tells the stream's state anew after each gap.
+    pub(crate) fn restating(mut self, restate: Option<Restate>) -> Self {
+        self.restate = restate;
+        self
     }
 
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
@@ -150,23 +163,30 @@ impl EventBody {
                 if let Some(head) = self.begin_large() {
                     return Some(head);
                 }
-                let mut out = Vec::with_capacity(
-                    self.batch
-                        .events
-                        .iter()
-                        .map(|(_, frame)| frame.data.len() + 160)
-                        .sum(),
-                );
+                let before = self.manner.before.as_deref();
+                let around = 160 + before.map_or(0, <[u8]>::len);
+                let events = self.batch.events.iter();
+                let bytes = events.map(|(_, frame)| frame.data.len() + around).sum();
+                let mut out = Vec::with_capacity(bytes);
                 for (id, frame) in &self.batch.events {
-                    encode_frame(*id, frame, &mut out);
+                    match before {
+                        None => encode_frame(*id, frame, &mut out),
+                        Some(before) => encode_member(*id, before, &frame.data, &mut out),
+                    }
                 }
                 self.forget_batch();
                 out
             }
-            Step::Missed(missed) => self.gap(missed),
+            Step::Missed(missed) => {
+                // Before a gap that was known when the client came stands the stream's prelude.
+                if missed.reason == GapReason::Overflow {
+                    self.prelude = self.restate.as_ref().map(|restate| restate());
+                }
+                self.gap(missed)
+            }
             Step::Closed(reason) => self.close(reason, reason_name(reason)),
-            Step::Ended => {
-                self.end = Some("run_ended");
+            Step::Ended(name) => {
+                self.end = Some(name);
                 return None;
             }
         })
@@ -182,7 +202,11 @@ impl EventBody {
             return None;
         }
         let (mut head, mut tail) = (Vec::with_capacity(160), Vec::with_capacity(4));
-        if !encode_around(*id, frame, &mut head, &mut tail) {
+        let is_begun = match &self.manner.before {
+            None => encode_around(*id, frame, &mut head, &mut tail),
+            Some(before) => encode_around_member(*id, before, &frame.data, &mut head, &mut tail),
+        };
+        if !is_begun {
             return None;
         }
         self.rest = vec![tail.into(), frame.data.clone()];

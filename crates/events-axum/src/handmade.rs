@@ -60,6 +60,7 @@ pub async fn create_sse_stream<E>(
         has_control: true,
         has_ids: !broadcaster.is_ephemeral(),
         is_cut_short: false,
+        before: None,
         drain: None,
         ends: Metrics::default().ends_of(name),
         _place: None,

@@ -32,6 +32,7 @@
 //! 4. No task is spawned here. Timers live in the bodies that wait on them.
 //! 5. Inner crates know no status codes; `reject.rs` decides.
 
+mod a2a;
 mod agui;
 mod body;
 mod context;
@@ -52,6 +53,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+pub use a2a::{A2AConfig, CardConfig, a2a_router};
 pub use agui::agui_router;
 pub use context::{ContextProvider, RequestContext, RouterContexts};
 pub use handmade::{StreamWithGuard, create_sse_stream, standard_keep_alive};
@@ -62,10 +64,11 @@ pub use reject::Problem;
 pub use state::{StreamConfig, StreamState};
 pub use streams::stream_router;
 
-/// Everything a hub serves: streams, publishing, health, metrics and connections.
+/// Everything a hub serves: streams, endpoints for official clients, publishing, health, metrics and connections.
 pub fn hub_router(state: StreamState) -> axum::Router {
     stream_router(state.clone())
         .merge(agui_router(state.clone()))
+        .merge(a2a_router(state.clone()))
         .merge(publish_router(state.clone()))
         .merge(operations_router(state))
 }

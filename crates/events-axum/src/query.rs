@@ -52,13 +52,9 @@ pub(crate) struct StreamQuery {
 }
 
 impl StreamQuery {
-    /// Makes the wish to attach, of one thread or task only if there is a scope.
-    pub(crate) fn attach(&self, scope: Option<Arc<str>>) -> Attach {
-        let attach = Attach::from_cursor(self.cursor.as_deref());
-        match scope {
-            Some(scope) => attach.scoped(scope),
-            None => attach,
-        }
+    /// Makes the wish to attach to all that a broadcaster carries for the user.
+    pub(crate) fn attach(&self) -> Attach {
+        Attach::from_cursor(self.cursor.as_deref())
     }
 }
 

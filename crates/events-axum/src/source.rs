@@ -1,4 +1,4 @@
-//! What a stream reads: a user's log, or one thread of it.
+//! What a stream reads: a user's log, or one thread or task of it.
 
 use std::{
     future::Future,
@@ -8,7 +8,8 @@ use std::{
 
 use events_broadcast::{Batch, Missed, Next, Subscription};
 use events_core::{ConnectionId, EventId, UserId};
-use events_router::{ThreadNext, ThreadSubscription};
+use events_models::{A2AEvent, a2a::A2AVersion};
+use events_router::{TaskNext, TaskSubscription, ThreadNext, ThreadSubscription};
 use events_sse::ClosingReason;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -20,18 +21,24 @@ pub(crate) enum Step {
     Missed(Missed),
     /// The slot is lost.
     Closed(ClosingReason),
-    /// What the client asked for has ended.
-    Ended,
+    /// What the client asked for has ended, by this name.
+    Ended(&'static str),
 }
 
 pub(crate) enum Source {
-    /// All that a broadcaster carries for the user, or what of it has one scope.
+    /// All that a broadcaster carries for the user.
     Log(Subscription),
     /// One thread, with its prelude.
     Thread {
         subscription: Box<ThreadSubscription>,
         /// When a client that waits for an unknown thread is answered at the latest.
         waits: Option<Pin<Box<Sleep>>>,
+    },
+    /// One task, which begins with the Task.
+    Task {
+        subscription: Box<TaskSubscription>,
+        /// The version of an official client, which cannot be told of a gap.
+        official: Option<A2AVersion>,
     },
 }
 
@@ -43,10 +50,27 @@ impl Source {
         }
     }
 
+    /// A task for a client that can be told of gaps.
+    pub(crate) fn task(subscription: TaskSubscription) -> Self {
+        Self::Task {
+            subscription: Box::new(subscription),
+            official: None,
+        }
+    }
+
+    /// A task for an official client of a version.
+    pub(crate) fn official_task(subscription: TaskSubscription, version: A2AVersion) -> Self {
+        Self::Task {
+            subscription: Box::new(subscription),
+            official: Some(version),
+        }
+    }
+
     pub(crate) const fn connection(&self) -> &ConnectionId {
         match self {
             Self::Log(subscription) => subscription.connection(),
             Self::Thread { subscription, .. } => subscription.connection(),
+            Self::Task { subscription, .. } => subscription.connection(),
         }
     }
 
@@ -54,6 +78,7 @@ impl Source {
         match self {
             Self::Log(subscription) => subscription.user(),
             Self::Thread { subscription, .. } => subscription.user(),
+            Self::Task { subscription, .. } => subscription.user(),
         }
     }
 
@@ -65,6 +90,7 @@ impl Source {
                 .is_none()
                 .then(|| subscription.primed()),
             Self::Thread { subscription, .. } => subscription.primed(),
+            Self::Task { subscription, .. } => subscription.primed(),
         }
     }
 
@@ -95,9 +121,38 @@ impl Source {
                 next.map(|next| match next {
                     ThreadNext::Events => Step::Events,
                     ThreadNext::Closed(reason) => Step::Closed(reason),
-                    ThreadNext::Ended => Step::Ended,
+                    ThreadNext::Ended => Step::Ended("run_ended"),
+                })
+            }
+            Self::Task {
+                subscription,
+                official,
+            } => {
+                let next = std::task::ready!(subscription.poll_next(context, batch));
+                Poll::Ready(match (next, official) {
+                    (TaskNext::Events, Some(A2AVersion::V0_3)) => write_v0_3(batch),
+                    (TaskNext::Events, _) => Step::Events,
+                    (TaskNext::Missed(missed), None) => Step::Missed(missed),
+                    // The task cannot be told anew, and a stream with a hole would look whole.
+                    (TaskNext::Missed(_), Some(_)) => Step::Closed(ClosingReason::Slow),
+                    (TaskNext::Closed(reason), _) => Step::Closed(reason),
+                    (TaskNext::Ended, _) => Step::Ended("task_ended"),
                 })
             }
         }
     }
+}
+
+/// Gives events the form of 0.3.
+fn write_v0_3(batch: &mut Batch) -> Step {
+    for (_, frame) in &mut batch.events {
+        let mut json = Vec::with_capacity(frame.data.len() + 64);
+        let event = A2AEvent::from_json(&frame.data);
+        // What is in the log was written from a legal event, and every event has a form in 0.3.
+        if !event.is_ok_and(|event| event.write_json_v0_3(&mut json).is_ok()) {
+            return Step::Closed(ClosingReason::Other);
+        }
+        frame.data = json.into();
+    }
+    Step::Events
 }

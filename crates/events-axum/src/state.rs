@@ -9,7 +9,7 @@ use events_sse::HEARTBEAT_INTERVAL;
 use tokio::sync::Semaphore;
 
 use crate::{
-    ContextProvider, Edge, Problem, RouterContexts,
+    A2AConfig, ContextProvider, Edge, Problem, RouterContexts,
     body::EventBody,
     drain::Drain,
     metrics::{Bound, Metrics},
@@ -26,6 +26,8 @@ pub struct StreamConfig {
     pub ndjson_bytes: usize,
     /// How long a context provider may take.
     pub contexts_timeout: Duration,
+    /// The endpoints for official A2A clients.
+    pub a2a: A2AConfig,
     /// Open streams over all users. Beyond it a new one is told to come back later.
     pub streams: usize,
     /// Bodies that are received at the same time. A further one waits [`StreamConfig::BODY_WAIT`], then it is refused.
@@ -95,6 +97,7 @@ impl Default for StreamConfig {
             heartbeat: HEARTBEAT_INTERVAL,
             ndjson_bytes: 4 << 20,
             contexts_timeout: Duration::from_secs(5),
+            a2a: A2AConfig::default(),
             streams: 10_000,
             bodies: 1_024,
             large_bodies: 16,

@@ -10,14 +10,14 @@ use axum::{
     routing::get,
 };
 use events_broadcast::{ConnectError, GenericBroadcaster, Subscription};
-use events_core::{Envelope, EventId, Frame};
+use events_core::{Envelope, EventId, Frame, UserId};
 use events_models::SystemEvent;
 use events_sse::{ToSse, encode_comment, encode_frame};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Problem, RequestContext, StreamState,
-    body::{EventBody, Manner, Prelude},
+    body::{EventBody, Manner, Prelude, Restate},
     head::{come_back_later, stream_response},
     metrics::Bound,
     query::StreamQuery,
@@ -43,7 +43,7 @@ async fn agui(
 ) -> Response {
     match &query.thread {
         Some(thread) => state.open_thread(&context, thread, &query),
-        None => state.open(&context, state.router().agui(), &query, None, |_, _| None),
+        None => state.open(&context, state.router().agui(), &query, untold),
     }
 }
 
@@ -52,8 +52,10 @@ async fn a2a(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
-    let scope = query.task.clone();
-    state.open(&context, state.router().a2a(), &query, scope, |_, _| None)
+    match &query.task {
+        Some(task) => state.open_task(&context, task, &query),
+        None => state.open(&context, state.router().a2a(), &query, untold),
+    }
 }
 
 async fn analytics(
@@ -61,13 +63,7 @@ async fn analytics(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
-    state.open(
-        &context,
-        state.router().analytics(),
-        &query,
-        None,
-        |_, _| None,
-    )
+    state.open(&context, state.router().analytics(), &query, untold)
 }
 
 async fn contexts(
@@ -80,12 +76,19 @@ async fn contexts(
         &context,
         state.router().contexts(),
         &query,
-        None,
         |state, subscription| {
-            (is_fresh || subscription.missed().is_some())
-                .then(|| state.context_prelude(subscription))
+            let is_told = is_fresh || subscription.missed().is_some();
+            let prelude = is_told.then(|| state.context_prelude(subscription));
+            let (state, user) = (state.clone(), subscription.user().clone());
+            let restate: Restate = Box::new(move || state.context_snapshot(&user, None, None));
+            (prelude, Some(restate))
         },
     )
+}
+
+/// For streams that have no state to tell.
+const fn untold(_: &StreamState, _: &Subscription) -> (Option<Prelude>, Option<Restate>) {
+    (None, None)
 }
 
 impl StreamState {
@@ -95,14 +98,13 @@ impl StreamState {
         context: &RequestContext,
         broadcaster: &GenericBroadcaster<E>,
         query: &StreamQuery,
-        scope: Option<Arc<str>>,
-        prelude: impl FnOnce(&Self, &Subscription) -> Option<Prelude>,
+        prelude: impl FnOnce(&Self, &Subscription) -> (Option<Prelude>, Option<Restate>),
     ) -> Response {
         let place = match self.place(context) {
             Ok(place) => place,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
-        let subscription = match broadcaster.connect(context.user_id(), query.attach(scope)) {
+        let subscription = match broadcaster.connect(context.user_id(), query.attach()) {
             Ok(subscription) => subscription,
             Err(ConnectError::Closed) => return come_back_later(),
             Err(error) => return Problem::from(error).into_response(),
@@ -121,14 +123,41 @@ impl StreamState {
     ) -> Response {
         let place = match self.place(context) {
             Ok(place) => place,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
         let wish = self.router().subscribe(context.user_id());
         let wish = wish.from_cursor(query.cursor.as_deref());
         match wish.thread(&**thread) {
             Ok(subscription) => {
                 let manner = self.manner("agui", query, true, place);
-                stream(Source::thread(subscription, None), manner, None, "agui")
+                stream(
+                    Source::thread(subscription, None),
+                    manner,
+                    (None, None),
+                    "agui",
+                )
+            }
+            Err(ConnectError::Closed) => come_back_later(),
+            Err(error) => Problem::from(error).into_response(),
+        }
+    }
+
+    fn open_task(
+        &self,
+        context: &RequestContext,
+        task: &Arc<str>,
+        query: &StreamQuery,
+    ) -> Response {
+        let place = match self.place(context) {
+            Ok(place) => place,
+            Err(answer) => return *answer,
+        };
+        let wish = self.router().subscribe(context.user_id());
+        let wish = wish.from_cursor(query.cursor.as_deref());
+        match wish.task(&**task) {
+            Ok(subscription) => {
+                let manner = self.manner("a2a", query, true, place);
+                stream(Source::task(subscription), manner, (None, None), "a2a")
             }
             Err(ConnectError::Closed) => come_back_later(),
             Err(error) => Problem::from(error).into_response(),
@@ -136,15 +165,15 @@ impl StreamState {
     }
 
     /// Takes a place among all streams, or says why there is none in a way that browsers come back after.
-    fn place(&self, context: &RequestContext) -> Result<OwnedSemaphorePermit, Response> {
+    fn place(&self, context: &RequestContext) -> Result<OwnedSemaphorePermit, Box<Response>> {
         if self.is_draining() {
-            return Err(come_back_later());
+            return Err(come_back_later().into());
         }
         if let Err(problem) = self.check_user(context.user_id()) {
             self.count_bound(&problem);
-            return Err(problem.into_response());
+            return Err(problem.into_response().into());
         }
-        self.take_place().map_err(|_full| come_back_later())
+        self.take_place().map_err(|_full| come_back_later().into())
     }
 
     /// Takes a place among all streams.
@@ -170,6 +199,7 @@ impl StreamState {
             has_control: query.has_control,
             has_ids,
             is_cut_short: false,
+            before: None,
             drain: Some(self.inner.drain.clone()),
             ends: self.inner.metrics.ends_of(name),
             _place: Some(place),
@@ -182,44 +212,50 @@ impl StreamState {
     /// brings the whole prelude again, and no event falls between snapshot and stream. When the client's own cursor
     /// could not be followed, the gap after the prelude carries it.
     fn context_prelude(&self, subscription: &Subscription) -> Prelude {
-        let state = Arc::clone(&self.inner);
-        let user = subscription.user().clone();
-        let connection_id = subscription.connection().to_string();
         let cursor = subscription
             .missed()
             .is_none()
             .then(|| subscription.primed());
+        let connection = subscription.connection().to_string();
+        self.context_snapshot(subscription.user(), Some(connection), cursor)
+    }
+
+    /// Asks for the user's contexts and writes CONTEXTS_SNAPSHOT, to a new connection CONNECTED before it; the cursor
+    /// goes to the last of the two.
+    fn context_snapshot(
+        &self,
+        user: &UserId,
+        connection_id: Option<String>,
+        cursor: Option<EventId>,
+    ) -> Prelude {
+        let (state, user) = (Arc::clone(&self.inner), user.clone());
         Box::pin(async move {
             let clock = state.router.clock();
+            let asking = state.contexts.contexts(&user);
+            let asked = tokio::time::timeout(state.config.contexts_timeout, asking).await;
             let mut out = Vec::with_capacity(512);
-            let connected = SystemEvent::Connected {
-                timestamp: clock.now_ms(),
-                connection_id,
-            };
-            let asked = tokio::time::timeout(
-                state.config.contexts_timeout,
-                state.contexts.contexts(&user),
-            )
-            .await;
-            match asked {
+            let has_snapshot = matches!(asked, Ok(Ok(_)));
+            if let Some(connection_id) = connection_id {
+                let connected = SystemEvent::Connected {
+                    timestamp: clock.now_ms(),
+                    connection_id,
+                };
+                write_system(&connected, cursor.filter(|_| !has_snapshot), &mut out);
+            }
+            let error = match asked {
                 Ok(Ok(contexts)) => {
-                    write_system(&connected, None, &mut out);
                     let snapshot = SystemEvent::ContextsSnapshot {
                         timestamp: clock.now_ms(),
                         contexts,
                     };
                     write_system(&snapshot, cursor, &mut out);
+                    return out;
                 }
-                failed => {
-                    let error = match failed {
-                        Ok(Err(error)) => error.to_string(),
-                        _ => "the provider did not answer in time".to_owned(),
-                    };
-                    tracing::warn!(error, "no context snapshot");
-                    write_system(&connected, cursor, &mut out);
-                    encode_comment("contexts are not available now", &mut out);
-                }
-            }
+                Ok(Err(error)) => error.to_string(),
+                Err(_elapsed) => "the provider did not answer in time".to_owned(),
+            };
+            tracing::warn!(error, "no context snapshot");
+            encode_comment("contexts are not available now", &mut out);
             out
         })
     }
@@ -229,7 +265,7 @@ impl StreamState {
 pub(crate) fn stream(
     source: Source,
     manner: Manner,
-    prelude: Option<Prelude>,
+    (prelude, restate): (Option<Prelude>, Option<Restate>),
     name: &'static str,
 ) -> Response {
     let span = tracing::info_span!(
@@ -238,7 +274,9 @@ pub(crate) fn stream(
         connection = source.connection().as_str(),
         end = tracing::field::Empty,
     );
-    stream_response(Body::new(EventBody::new(source, manner, prelude, span)))
+    stream_response(Body::new(
+        EventBody::new(source, manner, prelude, span).restating(restate),
+    ))
 }
 
 fn write_system(event: &SystemEvent, id: Option<EventId>, out: &mut Vec<u8>) {

@@ -1,5 +1,6 @@
 //! Heads, frames, resume, caps and refusals, through the router and without a socket.
 
+mod a2a;
 mod bounds;
 mod operations;
 mod publishing;

@@ -99,6 +99,8 @@ string_id! {
     MessageId;
     /// Names a tool call of a run.
     ToolCallId;
+    /// Names one request to a provider of language models.
+    RequestId;
 }
 
 macro_rules! id_into_id {

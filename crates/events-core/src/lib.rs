@@ -37,5 +37,7 @@ pub use error::{EventError, EventResult};
 pub use event_id::{Epoch, EventId, ParseEventIdError, Tag};
 pub use fold::Fold;
 pub use frame::{Envelope, Frame};
-pub use ids::{ConnectionId, ContextId, MessageId, TaskId, ThreadId, ToolCallId, UserId};
+pub use ids::{
+    ConnectionId, ContextId, MessageId, RequestId, TaskId, ThreadId, ToolCallId, UserId,
+};
 pub use log::{Appending, Channel, Channels, EventLog, Record, RecordIds};

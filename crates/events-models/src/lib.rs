@@ -1,5 +1,6 @@
-//! The events that go over the wire: AG-UI 1.0, A2A 1.0 and 0.3, system, context, analytics and command-line
-//! events, how they are read strictly and written legally, and in which order the protocols allow them, and what AG-UI's events lead to.
+//! The events that go over the wire: AG-UI 1.0, A2A 1.0 and 0.3, system, context, analytics, command-line and
+//! LLM stream events, how they are read strictly and written legally, in which order the protocols allow them, and
+//! what those of a thread or task lead to.
 //!
 //! ```
 //! use events_models::{
@@ -70,6 +71,7 @@ mod analytics;
 mod cli;
 mod context;
 mod invalid;
+mod llm;
 mod system;
 mod wire;
 
@@ -82,4 +84,7 @@ pub use analytics::{AnalyticsEvent, AnalyticsEventBuilder, AnalyticsEventType};
 pub use cli::{CliOutputEvent, CliOutputEventBuilder};
 pub use context::{ContextEvent, ContextEventBuilder};
 pub use invalid::{InvalidEvent, InvalidKind};
+pub use llm::{
+    StreamDetail, StreamState, StreamSummary, TuiStreamEvent, TuiStreamEventBuilder, Usd,
+};
 pub use system::{ContextSummary, SystemEvent, SystemEventBuilder, SystemEventType};

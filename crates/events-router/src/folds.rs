@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 pub(crate) struct Folds {
     bytes: AtomicUsize,
     limit: usize,
-    /// Threads that were forgotten, or whose fold was given up, to stay within the bound.
+    /// Threads and tasks that were forgotten, or whose fold was given up, to stay within the bound.
     shed: AtomicU64,
     /// The shard that gives next.
     hand: AtomicUsize,

@@ -88,7 +88,7 @@ impl LaneState {
 
     /// Brings what the folds take into the account of all users.
     pub(crate) fn account_folds(&mut self) {
-        let bytes = self.threads.fold_bytes();
+        let bytes = self.fold_bytes();
         self.budget.folds.change(self.fold_charge, bytes);
         self.fold_charge = bytes;
     }
@@ -111,6 +111,29 @@ impl LaneState {
     /// Tells how many runs are active.
     pub(crate) fn active_runs(&self) -> usize {
         self.threads.active_runs()
+    }
+
+    /// Tells what the folds of threads and tasks take together, in bytes.
+    pub(crate) const fn fold_bytes(&self) -> usize {
+        self.threads.fold_bytes() + self.tasks.fold_bytes()
+    }
+
+    /// Calls up when the threads without an active run, and the tasks that have ended, were last written to.
+    pub(crate) fn idle_since(&self) -> impl Iterator<Item = i64> {
+        self.threads.idle_since().chain(self.tasks.idle_since())
+    }
+
+    /// Forgets those of them that nobody has written to since `before_ms`, and counts them.
+    pub(crate) fn forget_idle(&mut self, before_ms: i64) -> usize {
+        self.threads.forget_idle(before_ms) + self.tasks.forget_idle(before_ms)
+    }
+
+    /// Gives up the largest fold of the kind that takes more, else of the other. Tells whether there was one.
+    pub(crate) fn give_up_largest(&mut self) -> bool {
+        let are_tasks_more = self.tasks.fold_bytes() > self.threads.fold_bytes();
+        (are_tasks_more && self.tasks.give_up_largest())
+            || self.threads.give_up_largest()
+            || self.tasks.give_up_largest()
     }
 
     /// Puts back what has been saved.

@@ -159,7 +159,7 @@ impl Lanes {
             let before_ms = now_ms.saturating_sub(self.idle_ms);
             for (_, lane) in &*shard {
                 let mut state = lane.lock();
-                state.threads.forget_idle(before_ms);
+                state.forget_idle(before_ms);
                 state.account_folds();
             }
             let n_removed = remove_idle(&mut shard, before_ms);
@@ -183,8 +183,8 @@ impl Lanes {
 
     /// Makes room among the folds when they take more than they may.
     ///
-    /// Shard after shard gives the older half of its threads without a run; if none has any, shard after shard
-    /// gives up its largest fold, whose thread goes on without a prelude.
+    /// Shard after shard gives the older half of its threads without a run and of its ended tasks; if none has any,
+    /// shard after shard gives up its largest fold, whose thread or task goes on without a prelude.
     pub(crate) fn shed_folds(&self) {
         let folds = &self.budget.folds;
         for gives_up in [false, true] {
@@ -231,11 +231,11 @@ fn remove_idle(shard: &mut Users, before_ms: i64) -> usize {
     n_before - shard.len()
 }
 
-/// Forgets half of the threads without an active run, those that were written to longest ago, and counts them.
+/// Forgets half of the threads without an active run and of the tasks that have ended, those that were written to longest ago, and counts them.
 fn forget_older_half(shard: &Users) -> usize {
     let mut idle_since: Vec<i64> = Vec::new();
     for (_, lane) in shard {
-        idle_since.extend(lane.lock().threads.idle_since());
+        idle_since.extend(lane.lock().idle_since());
     }
     if idle_since.is_empty() {
         return 0;
@@ -245,7 +245,7 @@ fn forget_older_half(shard: &Users) -> usize {
     let before_ms = median_ms.saturating_add(1);
     let forget = |(_, lane): &(UserId, Arc<Lane>)| {
         let mut state = lane.lock();
-        let n_forgotten = state.threads.forget_idle(before_ms);
+        let n_forgotten = state.forget_idle(before_ms);
         state.account_folds();
         n_forgotten
     };
@@ -256,10 +256,10 @@ fn forget_older_half(shard: &Users) -> usize {
 fn give_up_largest(shard: &Users) -> usize {
     let largest = shard
         .iter()
-        .max_by_key(|(_, lane)| lane.lock().threads.fold_bytes());
+        .max_by_key(|(_, lane)| lane.lock().fold_bytes());
     largest.map_or(0, |(_, lane)| {
         let mut state = lane.lock();
-        let has_given = state.threads.give_up_largest();
+        let has_given = state.give_up_largest();
         state.account_folds();
         usize::from(has_given)
     })

@@ -37,6 +37,8 @@
 //! 4. A message id that is known is answered with the ids that it got, before any check of order.
 //! 5. Nothing outside `singletons.rs` is static; dropping an [`EventRouter`] and its clones frees everything.
 
+mod batch;
+mod config;
 mod contexts;
 mod event;
 mod folds;
@@ -47,6 +49,7 @@ mod memory_log;
 mod order_budget;
 mod overdue;
 mod publish;
+mod published;
 mod refusal;
 mod router;
 mod routes;
@@ -54,18 +57,24 @@ mod run;
 mod singletons;
 mod snapshot;
 mod subscribe;
+mod task_list;
+mod task_subscription;
 mod tasks;
+mod telling;
+mod thread;
 mod thread_subscription;
 mod threads;
 
 #[cfg(test)]
 mod tests;
 
+pub use config::RouterConfig;
 pub use event::{BusEvent, Item, MsgId, MsgIdError};
 pub use memory_log::MemoryLog;
 pub use order_budget::OrderStats;
+pub use published::{Published, Routed};
 pub use refusal::{PublishError, Refusal};
-pub use router::{EventRouter, Published, Routed, RouterConfig};
+pub use router::EventRouter;
 pub use routes::{A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, ContextBroadcaster};
 pub use run::Run;
 pub use singletons::{
@@ -73,4 +82,6 @@ pub use singletons::{
 };
 pub use snapshot::{ThreadOverview, ThreadRetold, ThreadSnapshot, ThreadState};
 pub use subscribe::Subscribe;
+pub use task_list::{TaskPage, TaskQuery, TaskSnapshot};
+pub use task_subscription::{TaskEnd, TaskError, TaskNext, TaskSubscription};
 pub use thread_subscription::{ThreadNext, ThreadSubscription};

@@ -8,7 +8,7 @@ use crate::{
     RouterConfig,
     folds::Folds,
     known::KnownBounds,
-    threads::{ThreadBounds, millis},
+    thread::{ThreadBounds, millis},
 };
 
 macro_rules! order_stats {

@@ -6,145 +6,26 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use async_trait::async_trait;
-use events_broadcast::{Limits, LogStore};
-use events_core::{Clock, EventBus, EventResult, RecordIds, SystemClock, ThreadId, UserId};
+use events_broadcast::LogStore;
+use events_core::{Clock, EventBus, EventResult, ThreadId, UserId};
 use events_models::{
-    A2AEvent, AgUiEvent, AnalyticsEvent, ContextEvent, ContextSummary, SystemEvent, agui::fold,
+    A2AEvent, AgUiEvent, AnalyticsEvent, ContextEvent, ContextSummary, SystemEvent,
 };
 
 use crate::{
     A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, BusEvent, ContextBroadcaster, Item,
-    MemoryLog, PublishError, Run, Subscribe,
+    MemoryLog, PublishError, Published, Routed, RouterConfig, Run, Subscribe,
     contexts::ContextBook,
     known::MsgHasher,
     lane::LaneState,
     lanes::Lanes,
     order_budget::{OrderBudget, OrderStats},
     routes::{A2A_VIEW, AGUI_VIEW, ANALYTICS_VIEW, CONTEXTS_VIEW},
-    threads::millis,
+    thread::millis,
 };
-
-/// Bounds of an [`EventRouter`].
-#[derive(Clone, Debug)]
-pub struct RouterConfig {
-    /// Bounds of the logs and connections.
-    pub limits: Limits,
-    /// How long a message id is known at least.
-    pub dedupe_age: Duration,
-    /// How many message ids per user are known at least. Sixteen times as many are the most.
-    pub dedupe_ids: usize,
-    /// How long a thread without an active run is remembered, and a user without one.
-    pub idle: Duration,
-    /// How long a run may be silent before it is ended with RUN_ERROR.
-    pub run_timeout: Duration,
-    /// What the fold of one thread may take, in bytes; beyond it the thread has no prelude.
-    /// With 0 nothing is folded.
-    pub fold_bytes: usize,
-    /// What the folds of all users may take together, in bytes; beyond it the oldest finished threads go first.
-    pub fold_total_bytes: usize,
-    /// Threads without an active run that are remembered per user.
-    pub threads_per_user: usize,
-    /// Tasks that are remembered per user.
-    pub tasks_per_user: usize,
-    /// Contexts that are remembered per user.
-    pub contexts_per_user: usize,
-    /// Bytes of order state over all users: threads, tasks, message ids, contexts. Beyond it users that have been
-    /// idle for [`RouterConfig::dedupe_age`] are forgotten, and when there is none, publishing is refused.
-    pub order_bytes: usize,
-    /// Tells the time.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl Default for RouterConfig {
-    fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            dedupe_age: Duration::from_secs(120),
-            dedupe_ids: 4_096,
-            idle: Duration::from_secs(3_600),
-            run_timeout: Duration::from_secs(15 * 60),
-            fold_bytes: fold::MAX_BYTES,
-            fold_total_bytes: 128 << 20,
-            threads_per_user: 1_024,
-            tasks_per_user: 1_024,
-            contexts_per_user: 1_000,
-            // Room for the users that have a log by default, each with a short run and the ids of its messages: such
-            // a user is charged some 7 KiB.
-            order_bytes: 1 << 30,
-            clock: Arc::new(SystemClock),
-        }
-    }
-}
-
-impl RouterConfig {
-    /// Returns the bounds of the analytics log: events are live only, so it holds a small buffer for attached readers
-    /// and an eighth of the bytes, and nothing to resume.
-    #[must_use]
-    pub fn analytics_limits(&self) -> Limits {
-        Limits {
-            events: 0,
-            total_bytes: self.limits.total_bytes / 8,
-            ..self.limits.clone()
-        }
-    }
-
-    /// Computes the most bytes that the logs and the order state of a router can take, without connections and
-    /// batches that are being appended, if a user's name has at most `name_bytes`. The parts are named.
-    #[must_use]
-    pub fn worst_case_parts(&self, name_bytes: usize) -> [(&'static str, usize); 5] {
-        let analytics = self.analytics_limits();
-        let of_users = self.limits.worst_case_user_bytes(name_bytes);
-        [
-            ("events", self.limits.worst_case_event_bytes()),
-            ("analytics events", analytics.worst_case_event_bytes()),
-            // The analytics log has users of its own; names are shared between the logs at best.
-            ("users", of_users.saturating_mul(2)),
-            ("threads, tasks and message ids", self.order_bytes),
-            // Beside the content of a thread stands the prelude made of it, and the account runs after the event.
-            (
-                "folds",
-                self.fold_total_bytes
-                    .saturating_mul(3)
-                    .saturating_add(self.fold_bytes),
-            ),
-        ]
-    }
-}
-
-/// What a publisher is told: the ids in the log, and how many connections were reached on this machine.
-///
-/// A connection that is counted has been woken or was handed the event; it may still be slow, or gone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Published {
-    /// The ids of the records, in the order of the events. A chunk event may make none or several; an event that
-    /// was known already has the ids that it got then; analytics events have none.
-    pub ids: RecordIds,
-    /// How many of the ids were known already.
-    pub duplicates: usize,
-    /// Connections reached on the AG-UI stream.
-    pub agui: usize,
-    /// Connections reached on the A2A stream.
-    pub a2a: usize,
-    /// Connections reached on the context stream.
-    pub contexts: usize,
-    /// Connections reached on the analytics stream.
-    pub analytics: usize,
-}
-
-impl Published {
-    /// Counts the connections reached on all streams.
-    #[must_use]
-    pub const fn connections(&self) -> usize {
-        self.agui + self.a2a + self.contexts + self.analytics
-    }
-}
-
-/// What the `route_…` methods of [`EventRouter`] answer.
-pub type Routed = Published;
 
 /// Publishes events and owns the streams that they come out of; a cheap handle.
 ///
@@ -269,13 +150,13 @@ impl EventRouter {
         self.inner.lanes.budget.stats(self.inner.lanes.len())
     }
 
-    /// Tells what the folds of all threads take, in bytes.
+    /// Tells what the folds of all threads and tasks take, in bytes.
     #[must_use]
     pub fn fold_bytes(&self) -> usize {
         self.inner.lanes.budget.folds.bytes()
     }
 
-    /// Counts the threads that were forgotten, or lost their fold, because all folds together were too large.
+    /// Counts the threads and tasks that were forgotten, or lost their fold, because all folds together were too large.
     #[must_use]
     pub fn folds_shed(&self) -> u64 {
         self.inner.lanes.budget.folds.shed()
@@ -287,7 +168,7 @@ impl EventRouter {
         self.inner.runs_timed_out.load(Ordering::Relaxed)
     }
 
-    /// Prepares to follow one thread of a user from where it stands.
+    /// Prepares to follow one thread or task of a user from where it stands.
     pub fn subscribe(&self, user: &UserId) -> Subscribe {
         Subscribe::new(self.clone(), user.clone())
     }

@@ -3,6 +3,7 @@
 mod bounds;
 mod rejoin;
 mod retries;
+mod tasks;
 mod threads;
 mod timeouts;
 

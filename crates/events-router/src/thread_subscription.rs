@@ -22,7 +22,7 @@ use events_sse::ClosingReason;
 
 use crate::{
     EventRouter, Subscribe,
-    threads::{self, Telling},
+    telling::{self, Telling},
 };
 
 /// What a [`ThreadSubscription`] hands out next.
@@ -68,6 +68,8 @@ pub struct ThreadSubscription {
     /// The cursor that the last of [`ThreadSubscription::told`] gets.
     cursor: EventId,
     is_known: bool,
+    /// For this reader the active run is over: it was told that the thread is too large.
+    is_cut_off: bool,
     /// Nothing follows what has been told.
     has_ended: bool,
     /// For [`ThreadSubscription::next_event`].
@@ -109,12 +111,14 @@ impl ThreadSubscription {
                 open: OpenSet::before(&head, &after),
                 is_known: true,
                 is_active: true,
+                is_cut_off: false,
             };
             let cursor = inner.primed();
             Ok((inner, cursor, telling))
         });
         let (inner, cursor, telling) = attached.map_err(ConnectError::NoLog)??;
-        let has_ended = input.is_some() && telling.is_known && !telling.is_active;
+        let is_over = !telling.is_active || telling.is_cut_off;
+        let has_ended = input.is_some() && telling.is_known && is_over;
         Ok(Self {
             inner,
             thread,
@@ -124,6 +128,7 @@ impl ThreadSubscription {
             told: telling.events.iter().cloned().collect(),
             cursor,
             is_known: telling.is_known,
+            is_cut_off: telling.is_cut_off,
             has_ended,
             read: VecDeque::new(),
             router,
@@ -163,7 +168,7 @@ impl ThreadSubscription {
         {
             let reader = reader(Some(&**input), self.generation);
             self.told
-                .extend(threads::empty_run(&reader).iter().cloned());
+                .extend(telling::empty_run(&reader).iter().cloned());
             self.has_ended = true;
         }
     }
@@ -248,14 +253,19 @@ impl ThreadSubscription {
         self.is_known = true;
         self.seed(batch);
         let (open, generation, ends) = (&mut self.open, self.generation, self.input.is_some());
-        let has_ended = &mut self.has_ended;
+        let (has_ended, is_cut_off) = (&mut self.has_ended, &mut self.is_cut_off);
         batch.events.retain_mut(|(_, frame)| {
             if *has_ended {
                 return false;
             }
             let Some(kind) = AgUiEventType::of_json(&frame.data) else {
-                return true;
+                return !*is_cut_off;
             };
+            // After RUN_ERROR nothing is valid but the next run.
+            *is_cut_off &= kind != AgUiEventType::RunStarted;
+            if *is_cut_off {
+                return false;
+            }
             let is_legacy = generation == Generation::V0_0_59 && legacy::may_differ(kind);
             if !kind.is_structural() && !is_legacy {
                 return true;
@@ -333,7 +343,9 @@ impl ThreadSubscription {
                 self.cursor = cursor;
                 self.open = telling.open;
                 self.told = telling.events.iter().cloned().collect();
-                self.has_ended = self.input.is_some() && !telling.is_active;
+                self.is_cut_off = telling.is_cut_off;
+                let is_over = !telling.is_active || telling.is_cut_off;
+                self.has_ended = self.input.is_some() && is_over;
             }
             // There is no room for the user's lane: without it nothing is known of the thread either.
             Err(error) => {

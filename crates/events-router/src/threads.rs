@@ -1,39 +1,25 @@
-//! The threads of one user: their order, what they have said, and how long their runs may be silent.
+//! The threads of one user.
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use events_core::{EventId, ThreadId};
 use events_models::{
     AgUiEvent,
-    agui::{
-        RunOutcome,
-        fold::{Generation, OpenSet, Reader, ThreadContent, ThreadStatus},
-        intake::ThreadIntake,
-        order::{OrderError, ThreadOrder},
-    },
+    agui::{intake::ThreadIntake, order::OrderError},
 };
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::{
-    Refusal, ThreadOverview, ThreadSnapshot, ThreadState,
+    Refusal, ThreadOverview, ThreadSnapshot,
     order_budget::{OrderBudget, count},
+    thread::{Thread, duration, millis},
 };
-
-/// What every thread of a router is held to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ThreadBounds {
-    /// How long a run may be silent, in milliseconds, unless it says otherwise.
-    pub(crate) run_timeout_ms: i64,
-    /// What a thread's fold may take, in bytes.
-    pub(crate) fold_bytes: usize,
-}
 
 /// The threads of one user, bounded in number.
 #[derive(Debug, Default)]
 pub(crate) struct Threads {
-    threads: HashMap<Arc<str>, Thread>,
+    pub(crate) threads: HashMap<Arc<str>, Thread>,
     /// The threads that have an active run.
     active: SmallVec<[Arc<str>; 2]>,
     /// What the folds take together, in bytes.
@@ -42,24 +28,16 @@ pub(crate) struct Threads {
     due_ms: Option<i64>,
 }
 
-#[derive(Debug)]
-struct Thread {
-    intake: ThreadIntake,
-    content: ThreadContent,
-    /// The prelude as long as nothing has been said since; joiners in a row share it.
-    prelude: Option<Arc<[Bytes]>>,
-    /// The last event was at this time.
-    touched_ms: i64,
-    run_timeout_ms: i64,
-    /// The last run was ended because it was silent.
-    has_timed_out: bool,
-}
+/// A thread's order, and when its last event was.
+type SavedThread = (ThreadIntake, i64);
+/// The threads that had an active run, and when the first of these may have been silent for too long.
+type SavedActive = (SmallVec<[Arc<str>; 2]>, Option<i64>);
 
 /// What a batch has changed so far, to be put back if one of its events is refused.
 #[derive(Debug, Default)]
 pub(crate) struct SavedThreads {
-    threads: SmallVec<[(Arc<str>, Option<(ThreadIntake, i64)>); 1]>,
-    active: Option<(SmallVec<[Arc<str>; 2]>, Option<i64>)>,
+    threads: SmallVec<[(Arc<str>, Option<SavedThread>); 1]>,
+    active: Option<SavedActive>,
 }
 
 impl Threads {
@@ -375,72 +353,6 @@ impl Threads {
     }
 }
 
-/// What a reader is told in place of events, and where it stands then.
-#[derive(Debug)]
-pub(crate) struct Telling {
-    /// The JSON of each event.
-    pub(crate) events: Arc<[Bytes]>,
-    pub(crate) open: OpenSet,
-    /// Whether anything has been said in the thread.
-    pub(crate) is_known: bool,
-    /// Whether a run is active.
-    pub(crate) is_active: bool,
-}
-
-// === telling readers ===
-
-impl Threads {
-    /// Tells a reader who knows nothing of the thread.
-    pub(crate) fn prelude(&mut self, thread: &str, reader: &Reader<'_>) -> Telling {
-        let Some(entry) = self.threads.get_mut(thread) else {
-            return Telling {
-                events: Arc::default(),
-                open: OpenSet::default(),
-                is_known: false,
-                is_active: false,
-            };
-        };
-        let order = entry.intake.order();
-        let is_plain = reader.input.is_none() && reader.generation == Generation::V1_0;
-        let events = match &entry.prelude {
-            Some(prelude) if is_plain => Arc::clone(prelude),
-            _ => encode(&entry.content.prelude(order, reader)),
-        };
-        if is_plain {
-            entry.prelude = Some(Arc::clone(&events));
-        }
-        Telling {
-            events,
-            open: OpenSet::of(order),
-            is_known: true,
-            is_active: order.is_run_active(),
-        }
-    }
-
-    /// Tells a reader who has `since` open.
-    pub(crate) fn catch_up(&self, thread: &str, since: &OpenSet, reader: &Reader<'_>) -> Telling {
-        let unknown = (ThreadOrder::default(), ThreadContent::default());
-        // A forgotten thread has no active run; its reader is told so like one of a thread that never was.
-        let (order, content) = self.threads.get(thread).map_or_else(
-            || (&unknown.0, &unknown.1),
-            |entry| (entry.intake.order(), &entry.content),
-        );
-        Telling {
-            events: encode(&content.catch_up(order, since, reader)),
-            open: OpenSet::of(order),
-            is_known: true,
-            is_active: order.is_run_active(),
-        }
-    }
-
-    /// Tells what is open in a thread.
-    pub(crate) fn open(&self, thread: &str) -> OpenSet {
-        self.threads
-            .get(thread)
-            .map_or_else(OpenSet::default, |entry| OpenSet::of(entry.intake.order()))
-    }
-}
-
 // === reading ===
 
 impl Threads {
@@ -478,79 +390,5 @@ impl Threads {
             message_count: entry.content.n_messages(),
         };
         self.threads.iter().map(overview).collect()
-    }
-}
-
-/// Tells an official client that nothing has been said in its thread.
-pub(crate) fn empty_run(reader: &Reader<'_>) -> Arc<[Bytes]> {
-    encode(&ThreadContent::default().prelude(&ThreadOrder::default(), reader))
-}
-
-fn encode(events: &[AgUiEvent]) -> Arc<[Bytes]> {
-    let json = |event: &AgUiEvent| {
-        let mut json = Vec::new();
-        event.write_json(&mut json).map(|()| Bytes::from(json))
-    };
-    // Every event has a JSON form.
-    events.iter().filter_map(|event| json(event).ok()).collect()
-}
-
-pub(crate) fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn duration(ms: i64) -> Duration {
-    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
-}
-
-impl Thread {
-    fn new(bounds: ThreadBounds) -> Self {
-        Self {
-            intake: ThreadIntake::default(),
-            content: ThreadContent::with_max_bytes(bounds.fold_bytes),
-            prelude: None,
-            touched_ms: 0,
-            run_timeout_ms: bounds.run_timeout_ms,
-            has_timed_out: false,
-        }
-    }
-
-    fn status(&self) -> ThreadState {
-        match self.content.status() {
-            ThreadStatus::New => ThreadState::New,
-            ThreadStatus::Running(_) => ThreadState::Running,
-            ThreadStatus::Failed(_) => ThreadState::Failed,
-            ThreadStatus::Finished(end) => match &end.outcome {
-                Some(RunOutcome::Interrupt(_)) => ThreadState::Interrupted,
-                Some(RunOutcome::Cancelled) => ThreadState::Cancelled,
-                _ => ThreadState::Finished,
-            },
-        }
-    }
-
-    fn run_id(&self) -> Option<String> {
-        match self.content.status() {
-            ThreadStatus::Running(start) => Some(start.run_id.to_string()),
-            ThreadStatus::Finished(end) => Some(end.run_id.to_string()),
-            ThreadStatus::New | ThreadStatus::Failed(_) => None,
-        }
-    }
-
-    fn tell(&mut self, event: AgUiEvent) {
-        self.prelude = None;
-        self.content.take(event);
-    }
-
-    /// Notes that the thread has been written to, and returns whether a run is active.
-    fn settle(&mut self, now_ms: i64, bounds: ThreadBounds) -> bool {
-        self.touched_ms = now_ms;
-        let is_active = self.intake.order().is_run_active();
-        if is_active {
-            self.has_timed_out = false;
-        } else {
-            // What a run says about itself ends with it.
-            self.run_timeout_ms = bounds.run_timeout_ms;
-        }
-        is_active
     }
 }

@@ -85,7 +85,11 @@ impl Hub {
             source,
         })?;
         let router = EventRouter::new(settings.router_config());
-        let state = StreamState::with_config(router, settings.stream_config());
+        let mut stream_config = settings.stream_config();
+        let card = &mut stream_config.a2a.card;
+        let needs_token = matches!(mode, Mode::Serve { is_insecure: false });
+        (card.needs_bearer, card.takes_user) = (needs_token, !needs_token);
+        let state = StreamState::with_config(router, stream_config);
         tracing::info!(%address, log = %settings.log, "bound");
         Ok(Self {
             listener,

@@ -83,7 +83,7 @@ fn check<'a>(headers: &'a HeaderMap, uri: &Uri) -> Result<Option<&'a HeaderValue
 
 /// Tells who asks. Everybody may publish for everybody.
 fn context(request: &Request) -> Result<RequestContext, Problem> {
-    let user = match user_of(request.uri().query(), request.headers())? {
+    let user = match user_of(request.uri(), request.headers())? {
         Some(user) => user,
         // A HEAD or GET of what belongs to no user.
         None if !needs_user(request.uri().path()) => UserId::new("local"),

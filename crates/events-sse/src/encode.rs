@@ -67,6 +67,53 @@ pub fn encode_around(
     true
 }
 
+/// Appends one event whose payload is the last member of an object: `before` is the object up to that member's value,
+/// and a brace ends it.
+///
+/// So a reader of JSON-RPC gets its own id around JSON that all readers share. CR and LF in `before` are not treated.
+///
+/// ```
+/// let mut out = Vec::new();
+/// events_sse::encode_member(None, br#"{"id":7,"result":"#, b"{}", &mut out);
+/// assert_eq!(out, b"data: {\"id\":7,\"result\":{}}\n\n");
+/// ```
+pub fn encode_member(id: Option<EventId>, before: &[u8], payload: &[u8], out: &mut Vec<u8>) {
+    write_member_head(id, before, out);
+    write_broken(payload, out, b"\ndata: ");
+    out.extend_from_slice(b"}\n\n");
+}
+
+/// Appends what [`encode_member`] writes before the payload to `head`, and what it writes after it to `tail`; returns
+/// whether it did, as [`encode_around`].
+///
+/// ```
+/// let (mut head, mut tail) = (Vec::new(), Vec::new());
+/// assert!(events_sse::encode_around_member(None, br#"{"a":"#, b"1", &mut head, &mut tail));
+/// assert_eq!((&head[..], &tail[..]), (&b"data: {\"a\":"[..], &b"}\n\n"[..]));
+/// ```
+pub fn encode_around_member(
+    id: Option<EventId>,
+    before: &[u8],
+    payload: &[u8],
+    head: &mut Vec<u8>,
+    tail: &mut Vec<u8>,
+) -> bool {
+    if memchr2(b'\r', b'\n', payload).is_some() {
+        return false;
+    }
+    write_member_head(id, before, head);
+    tail.extend_from_slice(b"}\n\n");
+    true
+}
+
+fn write_member_head(id: Option<EventId>, before: &[u8], out: &mut Vec<u8>) {
+    if let Some(id) = id {
+        write_id(id, out);
+    }
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(before);
+}
+
 /// Appends everything of a frame up to its payload.
 fn write_fields(id: Option<EventId>, frame: &Frame, out: &mut Vec<u8>) {
     if let Some(id) = id {

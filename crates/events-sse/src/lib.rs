@@ -51,7 +51,8 @@ mod to_sse;
 pub use control::{Closing, ClosingReason, Control, DecodeControlError, Gap, GapReason};
 pub use decode::{Decoder, DecoderOptions, Item, SseEvent};
 pub use encode::{
-    encode_around, encode_comment, encode_frame, encode_id_only, encode_named, encode_retry,
+    encode_around, encode_around_member, encode_comment, encode_frame, encode_id_only,
+    encode_member, encode_named, encode_retry,
 };
 pub use heartbeat::{
     HEARTBEAT_EVENT, HEARTBEAT_INTERVAL, HEARTBEAT_JSON, encode_heartbeat_comment,

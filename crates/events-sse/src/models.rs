@@ -2,7 +2,7 @@
 
 use events_core::{EventError, EventResult, Frame};
 use events_models::{
-    A2AEvent, AgUiEvent, AnalyticsEvent, CliOutputEvent, ContextEvent, SystemEvent,
+    A2AEvent, AgUiEvent, AnalyticsEvent, CliOutputEvent, ContextEvent, SystemEvent, TuiStreamEvent,
 };
 
 use crate::ToSse;
@@ -52,5 +52,11 @@ impl ToSse for AnalyticsEvent {
 impl ToSse for CliOutputEvent {
     fn to_frame(&self) -> EventResult<Frame> {
         frame(|out| serde_json::to_writer(out, self)).map(|frame| frame.named(CLI_EVENT))
+    }
+}
+
+impl ToSse for TuiStreamEvent {
+    fn to_frame(&self) -> EventResult<Frame> {
+        frame(|out| serde_json::to_writer(out, self))
     }
 }

@@ -7,9 +7,12 @@ use std::path::Path;
 
 use crate::command::{find, run};
 
-/// The official AG-UI clients: the folder under `tests/clients` with the manifest and the lock,
+/// The official clients for Node.js: the folder under `tests/clients` with the manifest and the lock,
 /// and under `target/xtask` with the packages.
-const AGUI_CLIENTS: [&str; 2] = ["agui-1.0", "agui-0.0.59"];
+const NODE_CLIENTS: [&str; 3] = ["agui-1.0", "agui-0.0.59", "a2a-js"];
+
+/// The official client for Python, in folders of the same names.
+const PYTHON_CLIENT: &str = "a2a-py";
 
 /// Names under which a browser of the Chromium family is installed.
 const BROWSERS: [&str; 4] = [
@@ -25,9 +28,10 @@ const BROWSERS: [&str; 4] = [
 ///
 /// One line: what is missing and what to do about it.
 pub(crate) fn set_up(root: &Path) -> Result<(), String> {
-    for client in AGUI_CLIENTS {
+    for client in NODE_CLIENTS {
         node_packages(root, client)?;
     }
+    python_packages(root, PYTHON_CLIENT)?;
     browser(root)
 }
 
@@ -56,6 +60,35 @@ fn node_packages(root: &Path, client: &str) -> Result<(), String> {
     }
     let npm = "npm ci --ignore-scripts --no-audit --no-fund --loglevel=error";
     run(&target, &[], npm)?;
+    fs::write(&mark, wanted).map_err(failed)
+}
+
+/// Installs Python packages, exactly as locked, into an environment of their own.
+fn python_packages(root: &Path, client: &str) -> Result<(), String> {
+    let target = root.join("target/xtask").join(client);
+    let mark = target.join("installed.lock");
+    let lock = root
+        .join("tests/clients")
+        .join(client)
+        .join("requirements.txt");
+    let wanted =
+        fs::read(&lock).map_err(|error| format!("cannot read {}: {error}", lock.display()))?;
+    if fs::read(&mark).is_ok_and(|installed| installed == wanted) {
+        println!("{client}: already set up");
+        return Ok(());
+    }
+    if find("python3").is_none() {
+        return Err(format!(
+            "{client} needs Python 3.10 or newer with venv; install it and try again"
+        ));
+    }
+    let failed = |error| format!("cannot prepare {}: {error}", target.display());
+    fs::create_dir_all(&target).map_err(failed)?;
+    fs::write(target.join("requirements.txt"), &wanted).map_err(failed)?;
+    run(&target, &[], "python3 -m venv .")?;
+    // The list is complete, so nothing has to be resolved.
+    let pip = "bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements.txt";
+    run(&target, &[], pip)?;
     fs::write(&mark, wanted).map_err(failed)
 }
 

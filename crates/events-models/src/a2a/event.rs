@@ -180,6 +180,33 @@ a2a_events! {
     ArtifactUpdate(TaskArtifactUpdateEvent) = "artifactUpdate", "artifact-update";
 }
 
+impl A2AEventType {
+    /// Tells the type of an event by the JSON that [`A2AEvent::write_json`] has written, without reading it all; none
+    /// for other JSON.
+    ///
+    /// ```
+    /// use events_models::{A2AEventType, TaskState, A2AEventBuilder as Make};
+    ///
+    /// let mut json = Vec::new();
+    /// Make::task_status_update("t".into(), "c".into(), TaskState::Working, None).write_json(&mut json)?;
+    /// assert_eq!(A2AEventType::of_json(&json), Some(A2AEventType::StatusUpdate));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn of_json(json: &[u8]) -> Option<Self> {
+        let name = json.strip_prefix(b"{\"")?;
+        let name = name.split(|byte| *byte == b'"').next()?;
+        [
+            Self::ArtifactUpdate,
+            Self::StatusUpdate,
+            Self::Task,
+            Self::Message,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str().as_bytes() == name)
+    }
+}
+
 /// An event in the form of 0.3, which has nothing around it.
 struct Flat<'a>(&'a A2AEvent);
 

@@ -35,6 +35,7 @@ mod unknown;
 mod update;
 mod version;
 
+pub mod fold;
 pub mod order;
 
 pub use builder::A2AEventBuilder;

@@ -7,12 +7,14 @@ mod any_json;
 mod macros;
 mod members;
 mod scalar;
+mod weight;
 
 pub(crate) use any_json::MAX_NESTING;
 pub use any_json::{AnyJson, OpenObject};
 pub(crate) use macros::{wire_enum, wire_flat_union, wire_literal, wire_struct, wire_union};
 pub(crate) use members::Members;
 pub(crate) use scalar::{expected, text_of};
+pub(crate) use weight::{json_bytes, text_bytes};
 
 use serde::Serialize;
 use serde_json::value::RawValue;

@@ -1,7 +1,7 @@
 //! Silent runs, idle threads, and what folds may take.
 
 use super::*;
-use crate::ThreadState;
+use crate::{ThreadNext, ThreadState};
 
 /// In milliseconds.
 const MINUTE: i64 = 60_000;
@@ -192,6 +192,34 @@ fn an_active_fold_is_given_up_when_nothing_else_is_left_and_its_thread_goes_on()
     assert!(attached.poll_next(&mut context, &mut batch).is_ready());
     let mut late = router.subscribe(&ada()).thread("t").expect("a slot");
     assert!(late.poll_next(&mut context, &mut batch).is_ready());
+    assert_too_large(&batch);
+    // For it the run is over; the next one is not.
+    let rest = [
+        AgUiEventBuilder::text_message_content("m", "x"),
+        AgUiEventBuilder::text_message_end("m"),
+        AgUiEventBuilder::run_finished("t", "r", None),
+        AgUiEventBuilder::run_started("t", "r2", None),
+    ];
+    for event in rest {
+        router
+            .publish_now(&ada(), [in_thread("t", event)])
+            .expect("legal");
+    }
+    assert!(late.poll_next(&mut context, &mut batch).is_ready());
+    assert_eq!(
+        batch.events.len(),
+        1,
+        "RUN_STARTED only: {:?}",
+        batch.events
+    );
+    let mut n_left = 0;
+    while let Poll::Ready(ThreadNext::Events) = attached.poll_next(&mut context, &mut batch) {
+        n_left += batch.events.len();
+    }
+    assert!(n_left >= 4, "who was there goes on: {n_left}");
+}
+
+fn assert_too_large(batch: &Batch) {
     let last = batch
         .events
         .last()
@@ -214,9 +242,5 @@ fn without_folds_a_joiner_is_told_so_and_everybody_else_goes_on() {
     assert_eq!(batch.events.len(), 6);
     let mut late = router.subscribe(&ada()).thread("t").expect("a slot");
     assert!(late.poll_next(&mut context, &mut batch).is_ready());
-    let last = batch
-        .events
-        .last()
-        .map(|(_, frame)| String::from_utf8_lossy(&frame.data).into_owned());
-    assert!(last.is_some_and(|json| json.contains("thread_too_large")));
+    assert_too_large(&batch);
 }

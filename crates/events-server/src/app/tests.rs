@@ -153,6 +153,32 @@ async fn a_head_may_be_so_large_and_take_so_long() {
 }
 
 #[tokio::test]
+async fn official_a2a_clients_find_addresses_that_name_their_user() {
+    let hub = start(Duration::ZERO).await;
+    for (path, url) in [
+        ("/.well-known/agent-card.json", "/a2a/rpc"),
+        (
+            "/.well-known/agent-card.json?user=a+b",
+            "/a2a/users/a%20b/rpc",
+        ),
+        (
+            "/a2a/users/ada/.well-known/agent-card.json",
+            "/a2a/users/ada/rpc",
+        ),
+    ] {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost:7\r\nconnection: close\r\n\r\n");
+        let mut stream = hub.send(&request).await;
+        let answer = read_to(&mut stream, "\"url\":\"").await;
+        assert!(
+            answer.contains(&format!("\"url\":\"http://localhost:7{url}\"")),
+            "{answer}"
+        );
+        assert!(!answer.contains("securitySchemes"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn the_page_and_the_problems_are_served() {
     let hub = start(Duration::ZERO).await;
     for (request, status, part) in [

@@ -22,7 +22,14 @@ pub enum Field {
     Bytes(fn(&mut Settings) -> &mut usize, RangeInclusive<u64>),
     /// A length of time, in whole milliseconds; the range is in seconds.
     Time(fn(&mut Settings) -> &mut Duration, RangeInclusive<u64>),
+    /// A line of text, not empty.
+    Text(fn(&mut Settings) -> &mut String),
+    /// An address of the web, or none.
+    Url(fn(&mut Settings) -> &mut Option<String>),
 }
+
+/// The longest text, in bytes.
+const MAX_TEXT: usize = 500;
 
 /// Why a text is no value of a field.
 #[derive(Debug)]
@@ -63,6 +70,26 @@ impl Field {
                 };
                 *place(settings) = time.filter(legal).ok_or_else(expected)?;
             }
+            Self::Text(place) => {
+                if !is_line(text) {
+                    return Err(expected());
+                }
+                *place(settings) = text.to_owned();
+            }
+            Self::Url(place) => {
+                let is_url = |text: &str| {
+                    let host = text.strip_prefix("https://");
+                    let host = host.or_else(|| text.strip_prefix("http://"));
+                    host.is_some_and(|host| !host.is_empty() && !host.starts_with('/'))
+                        && is_line(text)
+                        && !text.contains([' ', '?', '#', '"'])
+                };
+                *place(settings) = match text {
+                    "" => None,
+                    url if is_url(url) => Some(url.to_owned()),
+                    _ => return Err(expected()),
+                };
+            }
         }
         Ok(())
     }
@@ -82,6 +109,8 @@ impl Field {
                 show_bytes(u64::try_from(*place(settings)).unwrap_or(u64::MAX))
             }
             Self::Time(place, _) => show_time(*place(settings)),
+            Self::Text(place) => place(settings).clone(),
+            Self::Url(place) => place(settings).clone().unwrap_or_default(),
         }
     }
 
@@ -105,6 +134,10 @@ impl Field {
                 show_time(Duration::from_secs(*range.start())),
                 show_time(Duration::from_secs(*range.end()))
             ),
+            Self::Text(_) => format!("one line of 1 to {MAX_TEXT} bytes"),
+            Self::Url(_) => {
+                "an address such as \"https://events.example.org\", or nothing".to_owned()
+            }
         }
     }
 
@@ -117,8 +150,14 @@ impl Field {
             Self::Count(..) => "COUNT",
             Self::Bytes(..) => "SIZE",
             Self::Time(..) => "DURATION",
+            Self::Text(_) => "TEXT",
+            Self::Url(_) => "URL",
         }
     }
+}
+
+fn is_line(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control)
 }
 
 fn within(number: u64, range: &RangeInclusive<u64>) -> Option<usize> {

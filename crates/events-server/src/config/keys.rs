@@ -47,7 +47,7 @@ const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3_600;
 
 /// All settings, in the order of the help.
-pub static KEYS: [Key; 34] = [
+pub static KEYS: [Key; 38] = [
     Key {
         name: "listen",
         field: Field::Address(|settings| &mut settings.listen),
@@ -233,6 +233,26 @@ pub static KEYS: [Key; 34] = [
         name: "drain.window",
         field: Field::Time(|settings| &mut settings.drain_window, 0..=HOUR),
         doc: "the time over which streams end before the process does",
+    },
+    Key {
+        name: "a2a.public_url",
+        field: Field::Url(|settings| &mut settings.streams.a2a.card.public_url),
+        doc: "the address of this hub on its agent card; without it, the one it is asked at",
+    },
+    Key {
+        name: "a2a.name",
+        field: Field::Text(|settings| &mut settings.streams.a2a.card.name),
+        doc: "the name on the agent card",
+    },
+    Key {
+        name: "a2a.description",
+        field: Field::Text(|settings| &mut settings.streams.a2a.card.description),
+        doc: "what the agent card says the agent does",
+    },
+    Key {
+        name: "a2a.version",
+        field: Field::Text(|settings| &mut settings.streams.a2a.card.version),
+        doc: "the version of the agent on its card",
     },
     Key {
         name: "history.events",

@@ -153,6 +153,10 @@ async fn the_user_is_in_the_query_or_in_the_header() {
             "ada",
         ),
         ("/agui?user=%C3%A9", vec![host], "é"),
+        ("/a2a/users/a%20b/rpc", vec![host], "a b"),
+        ("/a2a/users/ada/rpc?user=bob", vec![host], "bob"),
+        ("/.well-known/agent-card.json", vec![host], "local"),
+        ("/.well-known/agent-card.json?user=ada", vec![host], "ada"),
         ("/publish/agui/ada", vec![host], "local"),
         ("/metrics", vec![host], "local"),
         ("/connections", vec![host], "local"),
@@ -166,6 +170,8 @@ async fn the_user_is_in_the_query_or_in_the_header() {
         "/agui?user=",
         "/contexts?users=ada",
         "/healthy",
+        "/a2a/rpc",
+        "/a2a/users/",
         "/analytics?x",
     ] {
         let (status, body) = get(uri, &[host]).await;
@@ -175,7 +181,7 @@ async fn the_user_is_in_the_query_or_in_the_header() {
             "{body}"
         );
     }
-    for uri in ["/agui?user=%FF", "/agui?user=a%0Ab"] {
+    for uri in ["/agui?user=%FF", "/agui?user=a%0Ab", "/a2a/users/%FF/rpc"] {
         assert_eq!(get(uri, &[host]).await.0, 400, "{uri}");
     }
     assert_eq!(

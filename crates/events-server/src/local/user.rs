@@ -1,6 +1,6 @@
 //! Who asks, where nobody has to prove it.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use events_axum::Problem;
 use events_core::UserId;
 use percent_encoding::percent_decode_str;
@@ -13,9 +13,13 @@ const MAX_NAME: usize = 256;
 /// The header that names the user. A browser's EventSource cannot send one, so the query comes first.
 const HEADER: &str = "x-events-user";
 
-/// Finds the user in the query, else in the header. An empty name is none.
-pub(super) fn user_of(query: Option<&str>, headers: &HeaderMap) -> Result<Option<UserId>, Problem> {
-    let in_query = query
+/// What the addresses on an agent card begin with that name a user: official A2A clients keep no query.
+const IN_PATH: &str = "/a2a/users/";
+
+/// Finds the user in the query, else in the header, else in the path. An empty name is none.
+pub(super) fn user_of(uri: &Uri, headers: &HeaderMap) -> Result<Option<UserId>, Problem> {
+    let in_query = uri
+        .query()
         .unwrap_or_default()
         .split('&')
         .filter_map(|pair| pair.split_once('='))
@@ -29,7 +33,12 @@ pub(super) fn user_of(query: Option<&str>, headers: &HeaderMap) -> Result<Option
         let value = headers.get(HEADER)?;
         Some(std::str::from_utf8(value.as_bytes()).map(str::to_owned))
     };
-    let Some(name) = in_query.or_else(in_header) else {
+    let in_path = || {
+        let name = uri.path().strip_prefix(IN_PATH)?.split('/').next()?;
+        let decoded = percent_decode_str(name).decode_utf8();
+        Some(decoded.map(|name| name.into_owned()))
+    };
+    let Some(name) = in_query.or_else(in_header).or_else(in_path) else {
         return Ok(None);
     };
     let name = name.map_err(|_not_utf8| bad_name("is not UTF-8"))?;
@@ -56,7 +65,13 @@ pub(super) fn needs_user(path: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     !(is_console(path)
-        || ["/health", "/metrics", "/connections", "/publish"]
-            .into_iter()
-            .any(is_below))
+        || [
+            "/health",
+            "/metrics",
+            "/connections",
+            "/publish",
+            "/.well-known",
+        ]
+        .into_iter()
+        .any(is_below))
 }

@@ -3,10 +3,10 @@
 use json_patch::jsonptr::PointerBuf;
 use serde_json::{Number, Value};
 
-use super::{MAX_BYTES, weight::json_bytes};
+use super::MAX_BYTES;
 use crate::{
     agui::{AnyJson, JsonPatchOperation, PatchOp},
-    wire::MAX_NESTING,
+    wire::{MAX_NESTING, json_bytes},
 };
 
 /// The estimate of a document may be wrong by this and a quarter of it, in bytes.

@@ -7,11 +7,11 @@ use std::{
 
 use events_core::MessageId;
 
-use super::{
-    document::Document,
-    weight::{json_bytes, text_bytes},
+use super::document::Document;
+use crate::{
+    agui::{Message, OpenObject, ToolResultContent},
+    wire::{json_bytes, text_bytes},
 };
-use crate::agui::{Message, OpenObject, ToolResultContent};
 
 /// How many ids of dropped messages are remembered.
 const MAX_DROPPED: usize = 4_096;

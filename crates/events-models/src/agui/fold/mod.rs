@@ -25,7 +25,6 @@ mod run;
 mod snapshot;
 mod thread_fold;
 mod tool_call;
-mod weight;
 
 pub use content::{ThreadContent, ThreadStatus};
 pub use open_set::OpenSet;

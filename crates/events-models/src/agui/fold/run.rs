@@ -5,8 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::weight::json_bytes;
-use crate::agui::{AgUiEvent, RunFinished, RunStarted, SubagentStarted, ToolCallStart};
+use crate::{
+    agui::{AgUiEvent, RunFinished, RunStarted, SubagentStarted, ToolCallStart},
+    wire::json_bytes,
+};
 
 /// How many runs are remembered that have ended.
 const MAX_ENDED: usize = 8;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use events_core::MessageId;
 
-use super::{
-    messages::{Messages, merge, set_text},
-    weight::{json_bytes, text_bytes},
-};
-use crate::agui::{
-    AssistantMessage, FunctionCall, Message, OpenObject, ToolCall, ToolCallResult, ToolCallStart,
-    ToolMessage,
+use super::messages::{Messages, merge, set_text};
+use crate::{
+    agui::{
+        AssistantMessage, FunctionCall, Message, OpenObject, ToolCall, ToolCallResult,
+        ToolCallStart, ToolMessage,
+    },
+    wire::{json_bytes, text_bytes},
 };
 
 impl Messages {

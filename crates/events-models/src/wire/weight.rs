@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 
 /// Counts the bytes of a value's JSON.
-pub(super) fn json_bytes(value: &impl Serialize) -> usize {
+pub(crate) fn json_bytes(value: &impl Serialize) -> usize {
     let mut counter = Counter(0);
     // Counting cannot fail, and every wire value has a JSON form.
     match serde_json::to_writer(&mut counter, value) {
@@ -15,16 +15,17 @@ pub(super) fn json_bytes(value: &impl Serialize) -> usize {
 }
 
 /// Counts the bytes of a text within a JSON string.
-pub(super) fn text_bytes(text: &str) -> usize {
+pub(crate) fn text_bytes(text: &str) -> usize {
     // Without an early end, so that many bytes are looked at in one step.
-    let n_escapes: usize = text
+    let is_escaped = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    let has_escapes = text
         .bytes()
-        .map(|byte| usize::from((byte < 0x20) | (byte == b'"') | (byte == b'\\')))
-        .sum();
-    // Most escapes take one byte more; control characters without a short form five.
-    if n_escapes == 0 {
+        .fold(false, |found, byte| found | is_escaped(byte));
+    if !has_escapes {
         return text.len();
     }
+    // Most escapes take one byte more; control characters without a short form five.
+    let n_escapes = text.bytes().filter(|byte| is_escaped(*byte)).count();
     let n_long = text
         .bytes()
         .filter(|byte| *byte < 0x20 && !matches!(byte, b'\n' | b'\r' | b'\t' | 0x08 | 0x0C))

@@ -1,0 +1,159 @@
+//! Sends stream events to whoever watches, and keeps what they add up to.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use events_core::{Clock, RequestId, SystemClock};
+use events_models::{StreamSummary, TuiStreamEvent};
+use tokio::sync::broadcast;
+
+use crate::{
+    StreamWatcher,
+    registry::{Registry, RegistryLimits, StreamCounts},
+};
+
+/// How many events a broadcaster keeps unless told otherwise.
+pub const DEFAULT_CAPACITY: usize = 1_000;
+
+/// The most events that a broadcaster keeps: some 200 MiB of them.
+const MAX_CAPACITY: usize = 1 << 20;
+
+/// Sends [`TuiStreamEvent`]s to any number of subscribers, and keeps a summary of each running request.
+///
+/// **Who sees what.** A subscriber sees the events that are sent after it subscribed. Who wants to know what runs
+/// already takes a [`snapshot`](Self::snapshot) with it: [`watch`](Self::watch) does both in one step, so that the
+/// snapshot and the events that follow fit together without a gap and without an overlap.
+///
+/// **A slow subscriber.** There is one ring of events for all subscribers; an event is cloned for each that reads
+/// it. Who is behind by more than the ring holds loses the oldest events and is told how many; nobody waits for it.
+/// A plain receiver then reads on in a hole; a watcher gets a new snapshot.
+///
+/// **Closing.** A plain receiver ends when the broadcaster is dropped.
+///
+/// ```
+/// use events_llm::{StreamEventBroadcaster, TuiStreamEvent};
+/// use events_models::TuiStreamEventBuilder;
+///
+/// let broadcaster = StreamEventBroadcaster::default();
+/// let mut receiver = broadcaster.subscribe();
+/// assert_eq!(broadcaster.send(TuiStreamEventBuilder::started("r1", "some-model", None)), 1);
+/// assert!(matches!(receiver.try_recv(), Ok(TuiStreamEvent::Started { .. })));
+/// assert_eq!(broadcaster.snapshot().len(), 1);
+/// ```
+#[derive(Debug)]
+pub struct StreamEventBroadcaster {
+    sender: broadcast::Sender<TuiStreamEvent>,
+    /// Held while an event is sent: so a snapshot and a subscription under it are of one moment.
+    registry: Mutex<Registry>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Default for StreamEventBroadcaster {
+    /// Makes a broadcaster that keeps 1000 events, which tokio rounds up to 1024.
+    fn default() -> Self {
+        Self::new(DEFAULT_CAPACITY)
+    }
+}
+
+impl StreamEventBroadcaster {
+    /// Makes a broadcaster that keeps `capacity` events for slow subscribers.
+    ///
+    /// The capacity is rounded up to a power of two; 0 counts as 1, and more than 2²⁰ as 2²⁰.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self::with_limits(capacity, RegistryLimits::default(), Arc::new(SystemClock))
+    }
+
+    /// Makes a broadcaster with bounds for what it keeps of each request, and a clock.
+    #[must_use]
+    pub fn with_limits(capacity: usize, limits: RegistryLimits, clock: Arc<dyn Clock>) -> Self {
+        let (sender, _) = broadcast::channel(capacity.clamp(1, MAX_CAPACITY));
+        Self {
+            sender,
+            registry: Mutex::new(Registry::new(limits)),
+            clock,
+        }
+    }
+
+    /// Subscribes to the events from now on.
+    ///
+    /// A loop that ends at the first error ends when it was slow once: `Lagged` is an error after which the receiver
+    /// goes on. [`watch`](Self::watch) makes a stream without that trap.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<TuiStreamEvent> {
+        self.sender.subscribe()
+    }
+
+    /// Sends an event and returns how many subscribers there are; that they read it is not promised.
+    ///
+    /// Without subscribers it still counts for snapshots.
+    pub fn send(&self, event: TuiStreamEvent) -> usize {
+        let mut registry = self.registry();
+        registry.apply(&event, self.clock.now_ms());
+        // The error says that nobody listens, which is no error here.
+        self.sender.send(event).unwrap_or(0)
+    }
+
+    /// Returns how many subscribers there are.
+    #[must_use]
+    pub fn receiver_count(&self) -> usize {
+        self.sender.receiver_count()
+    }
+
+    /// Returns what is known of the running requests and of those that have just ended, oldest first.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<StreamSummary> {
+        self.registry().snapshot(self.clock.now_ms())
+    }
+
+    /// Returns how many requests there were and are.
+    #[must_use]
+    pub fn counts(&self) -> StreamCounts {
+        self.registry().counts()
+    }
+
+    /// Watches all requests: a snapshot first, then every event after it.
+    #[must_use]
+    pub fn watch(self: &Arc<Self>) -> StreamWatcher {
+        StreamWatcher::new(Arc::clone(self))
+    }
+
+    /// Takes a snapshot and subscribes, at one moment.
+    pub(crate) fn attach(&self) -> (Vec<StreamSummary>, broadcast::Receiver<TuiStreamEvent>) {
+        let mut registry = self.registry();
+        let snapshot = registry.snapshot(self.clock.now_ms());
+        (snapshot, self.sender.subscribe())
+    }
+
+    /// Sends text of a request; makes no event of it when nobody listens.
+    pub(crate) fn send_text(&self, request_id: &RequestId, text: &str) {
+        let now_ms = self.clock.now_ms();
+        let mut registry = self.registry();
+        registry.text(request_id, text, now_ms);
+        if self.sender.receiver_count() > 0 {
+            let event = TuiStreamEvent::TextDelta {
+                request_id: request_id.clone(),
+                text: text.to_owned(),
+                timestamp: Some(now_ms),
+            };
+            // Nobody listens any more: that is no error.
+            let _n_receivers = self.sender.send(event);
+        }
+    }
+
+    /// Notes what no event tells.
+    pub(crate) fn note(&self, request_id: &RequestId, change: impl FnOnce(&mut StreamSummary)) {
+        let now_ms = self.clock.now_ms();
+        self.registry().update(request_id, now_ms, change);
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

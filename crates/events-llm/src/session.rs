@@ -1,0 +1,340 @@
+//! What is known of one exchange, and its one end.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use events_models::{StreamDetail, TuiStreamEvent, Usd};
+use tracing::{debug, warn};
+
+use crate::{
+    Ending, Extraction, Observer, PriceQuery, PriceSource, RequestInfo, StreamEventBroadcaster,
+    StreamFailure, Usage,
+};
+
+/// Bytes of text in a token, roughly, for estimates.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Why an exchange ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The body came to its end.
+    BodyEnded,
+    /// Whoever read the answer, or waited for it, is gone.
+    ReaderLeft,
+    /// The provider's connection failed in the middle.
+    BodyFailed,
+    /// There was no answer.
+    NotAnswered(String),
+}
+
+/// Folds extractions, tells watchers, and ends once.
+pub(crate) struct Session {
+    request: RequestInfo,
+    broadcaster: Arc<StreamEventBroadcaster>,
+    prices: Arc<dyn PriceSource>,
+    observers: Vec<Box<dyn Observer>>,
+    began: Instant,
+    first_output: Option<Instant>,
+    has_started: bool,
+    has_finished: bool,
+    model: Option<String>,
+    response_id: Option<String>,
+    usage: Option<Usage>,
+    finish_reason: Option<String>,
+    failure: Option<StreamFailure>,
+    notice: Option<String>,
+    http_status: Option<u16>,
+    has_end_mark: bool,
+    /// Whether the answer was understood at all.
+    is_known: bool,
+    n_output_bytes: u64,
+}
+
+impl Session {
+    pub(crate) fn begin(
+        request: RequestInfo,
+        broadcaster: Arc<StreamEventBroadcaster>,
+        prices: Arc<dyn PriceSource>,
+    ) -> Self {
+        let mut session = Self {
+            request,
+            broadcaster,
+            prices,
+            observers: Vec::new(),
+            began: Instant::now(),
+            first_output: None,
+            has_started: false,
+            has_finished: false,
+            model: None,
+            response_id: None,
+            usage: None,
+            finish_reason: None,
+            failure: None,
+            notice: None,
+            http_status: None,
+            has_end_mark: false,
+            is_known: false,
+            n_output_bytes: 0,
+        };
+        if session.request.model.is_some() {
+            session.start();
+        }
+        session
+    }
+
+    pub(crate) const fn request(&self) -> &RequestInfo {
+        &self.request
+    }
+
+    pub(crate) fn observe(&mut self, observer: Box<dyn Observer>) {
+        self.observers.push(observer);
+    }
+
+    pub(crate) const fn set_http_status(&mut self, status: u16) {
+        self.http_status = Some(status);
+    }
+
+    /// Says that an answer was to come, so that an end without one is a cut.
+    pub(crate) const fn expect_more(&mut self) {
+        self.is_known = true;
+    }
+
+    pub(crate) const fn has_failure(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Tells watchers of the request, once: with the model that was asked for or, if that is not known, with the
+    /// one that answers.
+    fn start(&mut self) {
+        if std::mem::replace(&mut self.has_started, true) {
+            return;
+        }
+        let model = self.request.model.as_ref().or(self.model.as_ref());
+        self.broadcaster.send(TuiStreamEvent::Started {
+            request_id: self.request.request_id.clone(),
+            model: model.cloned().unwrap_or_default(),
+            agent_type: self.request.agent_type.clone(),
+            provider: self.request.provider_name(),
+            timestamp: Some(self.broadcaster.now_ms()),
+        });
+    }
+
+    /// Takes what was read.
+    pub(crate) fn take(&mut self, extraction: Extraction) {
+        if self.has_finished {
+            return;
+        }
+        self.is_known = true;
+        if extraction.is_output() && self.first_output.is_none() {
+            self.first_output = Some(Instant::now());
+        }
+        let request_id = self.request.request_id.clone();
+        self.tell(|observer| observer.extraction(&extraction));
+        match extraction {
+            Extraction::Answer { id, model } => {
+                self.response_id = id.or(self.response_id.take());
+                if let Some(model) = model {
+                    self.broadcaster.note(&request_id, |summary| {
+                        summary.detail.model = Some(model.clone());
+                    });
+                    self.model = Some(model);
+                    self.start();
+                }
+            }
+            Extraction::Restarted => {
+                self.usage = None;
+                self.finish_reason = None;
+                self.has_end_mark = false;
+            }
+            Extraction::Text { choice, delta } | Extraction::Refusal { choice, delta } => {
+                self.n_output_bytes += delta.len() as u64;
+                if choice == 0 {
+                    self.start();
+                    self.broadcaster.send_text(&request_id, &delta);
+                }
+            }
+            Extraction::Reasoning { delta, .. } => {
+                let n_bytes = delta.len() as u64;
+                self.n_output_bytes += n_bytes;
+                self.broadcaster
+                    .note(&request_id, |summary| summary.reasoning_bytes += n_bytes);
+            }
+            Extraction::ToolCallStarted { .. } => {
+                self.broadcaster
+                    .note(&request_id, |summary| summary.tool_calls += 1);
+            }
+            Extraction::ToolCallArguments { delta, .. } => {
+                self.n_output_bytes += delta.len() as u64;
+            }
+            Extraction::Usage(usage) => {
+                let (input, output) = (usage.input_tokens, usage.output_tokens);
+                self.broadcaster.note(&request_id, |summary| {
+                    summary.input_tokens = input.or(summary.input_tokens);
+                    summary.output_tokens = output.or(summary.output_tokens);
+                });
+                self.usage = Some(usage);
+            }
+            Extraction::Finished { choice: 0, reason } => self.finish_reason = Some(reason),
+            Extraction::Failed(failure) => {
+                self.failure.get_or_insert(failure);
+            }
+            Extraction::Ended => self.has_end_mark = true,
+            Extraction::Oversized { bytes } => {
+                self.note(format!(
+                    "an event of {bytes} bytes was too large to be read"
+                ));
+            }
+            Extraction::GaveUp(reason) => {
+                self.note(format!("reading stopped: {reason}"));
+            }
+            Extraction::ReasoningEnded { .. }
+            | Extraction::Encrypted { .. }
+            | Extraction::ToolCallEnded { .. }
+            | Extraction::ToolCallResult { .. }
+            | Extraction::Finished { .. } => {}
+        }
+    }
+
+    /// Remembers the first thing that kept the answer from being read.
+    fn note(&mut self, notice: String) {
+        warn!(request_id = %self.request.request_id, notice, "an answer is not read to its end; its bytes flow on");
+        self.notice.get_or_insert(notice);
+    }
+
+    /// Ends the exchange; a second end does nothing.
+    pub(crate) fn end(&mut self, cause: Cause) {
+        if std::mem::replace(&mut self.has_finished, true) {
+            return;
+        }
+        self.start();
+        let (failure, is_cut) = self.outcome(cause);
+        let cost = self.cost();
+        let has_counts = failure.is_some() && self.usage.is_some();
+        let is_partial = is_cut || self.notice.is_some() || has_counts;
+        let ending = Ending {
+            failure,
+            finish_reason: self.finish_reason.take(),
+            model: self.model.take(),
+            response_id: self.response_id.take(),
+            usage: self.usage.take(),
+            cost,
+            is_partial,
+        };
+        debug!(
+            request_id = %self.request.request_id,
+            is_complete = ending.failure.is_none(),
+            is_partial,
+            "an exchange with a provider ended"
+        );
+        self.tell(|observer| observer.ending(&ending));
+        let event = self.terminal_event(ending);
+        self.broadcaster.send(event);
+    }
+
+    /// Says what went wrong, if something did, and whether more was to come.
+    fn outcome(&mut self, cause: Cause) -> (Option<StreamFailure>, bool) {
+        let cut = |message: &str| {
+            let failure = StreamFailure {
+                message: message.to_owned(),
+                ..StreamFailure::default()
+            };
+            (Some(failure), true)
+        };
+        if let Some(failure) = self.failure.take() {
+            return (Some(failure), false);
+        }
+        let has_finished = self.has_end_mark || self.finish_reason.is_some();
+        // Many clients close the connection when they have read the end mark.
+        let is_whole = self.has_end_mark || (has_finished && self.usage.is_some());
+        match cause {
+            Cause::NotAnswered(message) => cut(&message),
+            Cause::BodyEnded if self.http_status.is_some_and(|status| status >= 400) => {
+                let status = self.http_status.unwrap_or_default();
+                let (failure, _) = cut(&format!("the provider answered with HTTP status {status}"));
+                (failure, false)
+            }
+            Cause::BodyEnded if has_finished || !self.is_known || self.notice.is_some() => {
+                (None, false)
+            }
+            Cause::BodyEnded => cut("the answer ended before it was complete"),
+            Cause::ReaderLeft | Cause::BodyFailed if has_finished => (None, !is_whole),
+            Cause::ReaderLeft => cut("client disconnected"),
+            Cause::BodyFailed => {
+                cut("the connection to the provider failed in the middle of the answer")
+            }
+        }
+    }
+
+    fn cost(&self) -> Option<Usd> {
+        let model = self.model.as_ref().or(self.request.model.as_ref())?;
+        let query = PriceQuery {
+            provider: self.request.provider,
+            vendor: self.request.vendor.as_deref(),
+            model,
+            usage: self.usage.as_ref()?,
+            at: SystemTime::now(),
+        };
+        catch_unwind(AssertUnwindSafe(|| self.prices.price(&query))).unwrap_or(None)
+    }
+
+    fn terminal_event(&self, ending: Ending) -> TuiStreamEvent {
+        let millis = |instant: Instant| {
+            let since = instant.saturating_duration_since(self.began).as_millis();
+            u64::try_from(since).unwrap_or(u64::MAX)
+        };
+        let usage = ending.usage.unwrap_or_default();
+        let is_guess = usage.output_tokens.is_none() && self.n_output_bytes > 0;
+        let failure = ending.failure.as_ref();
+        let detail = Box::new(StreamDetail {
+            model: ending.model,
+            response_id: ending.response_id,
+            cached_input_tokens: usage.cached_input_tokens,
+            cache_write_tokens: usage.cache_write_tokens,
+            reasoning_tokens: usage.reasoning_tokens,
+            estimated_output_tokens: is_guess
+                .then(|| self.n_output_bytes.div_ceil(BYTES_PER_TOKEN)),
+            finish_reason: ending.finish_reason,
+            error_code: failure.and_then(|failure| failure.kind.clone().or(failure.code.clone())),
+            http_status: self.http_status.filter(|status| *status >= 400),
+            time_to_first_token_ms: self.first_output.map(millis),
+            duration_ms: Some(millis(Instant::now())),
+            notice: self.notice.clone(),
+            partial: ending.is_partial,
+        });
+        let request_id = self.request.request_id.clone();
+        let timestamp = Some(self.broadcaster.now_ms());
+        match ending.failure {
+            Some(failure) => TuiStreamEvent::Error {
+                request_id,
+                message: failure.message,
+                input_tokens: usage.input_tokens,
+                output_tokens: usage.output_tokens,
+                cost_usd: ending.cost,
+                detail,
+                timestamp,
+            },
+            None => TuiStreamEvent::Completed {
+                request_id,
+                input_tokens: usage.input_tokens,
+                output_tokens: usage.output_tokens,
+                cost_usd: ending.cost,
+                detail,
+                timestamp,
+            },
+        }
+    }
+
+    /// Tells all observers; one that panics is told nothing more.
+    fn tell(&mut self, mut tell: impl FnMut(&mut dyn Observer)) {
+        self.observers.retain_mut(|observer| {
+            let is_well = catch_unwind(AssertUnwindSafe(|| tell(observer.as_mut()))).is_ok();
+            if !is_well {
+                warn!(request_id = %self.request.request_id, "an observer of an answer panicked and is left out");
+            }
+            is_well
+        });
+    }
+}

@@ -1,0 +1,304 @@
+//! From items to records: known ids, threads, order, encoding.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use events_core::{Channel, EventError, Record, RecordIds};
+use events_models::{A2AEvent, AgUiEvent, SystemEvent};
+use smallvec::SmallVec;
+
+use crate::{
+    BusEvent, Item, MsgId, PublishError, Published, Refusal,
+    known::Known,
+    lane::{LaneState, Undo},
+    order_budget::{growth_of_agui, growth_of_other},
+    routes::{A2A, AGUI, CONTEXT, SYSTEM},
+};
+
+type Records = SmallVec<[Record; 2]>;
+
+/// What the JSON of most events fits in, in bytes.
+const SCRATCH_BYTES: usize = 512;
+/// Above so many bytes of JSON one copy more costs more than one buffer more.
+const LARGE_BYTES: usize = 8 << 10;
+
+/// What becomes of one item.
+enum Plan {
+    /// It is in the log already, under these ids.
+    Known(RecordIds),
+    /// It makes so many new records.
+    New { key: Option<u128>, n_records: usize },
+}
+
+/// What the context list learns once the batch is in the log.
+enum Seen {
+    Run(Arc<str>),
+    System(SystemEvent),
+}
+
+/// The work on one batch.
+pub(crate) struct Batch {
+    pub(crate) records: Records,
+    plans: SmallVec<[Plan; 1]>,
+    seen: SmallVec<[Seen; 1]>,
+    /// What the folds learn once the batch is in the log, as far as they have not been told.
+    told: Vec<(Arc<str>, AgUiEvent)>,
+    told_tasks: Vec<(Arc<str>, A2AEvent)>,
+    pub(crate) undo: Undo,
+    /// A single event needs no copy of its thread's state unless chunks are about: see `admit`.
+    is_single: bool,
+    thread_of_request: Option<Arc<str>>,
+    event_limit: usize,
+    /// What the events add to the order state, in bytes, estimated from above.
+    pub(crate) growth: usize,
+    /// Where events are encoded.
+    scratch: Vec<u8>,
+    /// The time of the append, in milliseconds; the log tells it.
+    pub(crate) now_ms: i64,
+}
+
+/// A refusal or an error of the log, before the item's place is known.
+pub(crate) enum Refused {
+    Refusal(Refusal),
+    Log(EventError),
+}
+
+impl Refused {
+    pub(crate) fn at(self, index: usize) -> PublishError {
+        match self {
+            Self::Refusal(refusal) => PublishError::Refused { index, refusal },
+            Self::Log(error) => error.into(),
+        }
+    }
+}
+
+impl<R: Into<Refusal>> From<R> for Refused {
+    fn from(refusal: R) -> Self {
+        Self::Refusal(refusal.into())
+    }
+}
+
+impl Batch {
+    pub(crate) fn new(is_single: bool, inner: &crate::router::Inner) -> Self {
+        Self {
+            records: Records::new(),
+            plans: SmallVec::new(),
+            seen: SmallVec::new(),
+            told: Vec::new(),
+            told_tasks: Vec::new(),
+            undo: Undo::default(),
+            is_single,
+            thread_of_request: None,
+            event_limit: inner.log_store().limits().event_bytes,
+            growth: 0,
+            scratch: Vec::with_capacity(SCRATCH_BYTES),
+            now_ms: 0,
+        }
+    }
+
+    pub(crate) fn take(
+        &mut self,
+        state: &mut LaneState,
+        item: Item,
+        key: Option<u128>,
+    ) -> Result<(), Refused> {
+        let known = key.and_then(|key| state.known.get(key)).cloned();
+        let n_before = self.records.len();
+        match item.event {
+            BusEvent::AgUi { thread, event } => {
+                let found = state.threads.thread_of(
+                    thread.as_ref(),
+                    &event,
+                    self.thread_of_request.as_ref(),
+                );
+                let starts_run = matches!(event, AgUiEvent::RunStarted(_));
+                if let (Ok(thread), true) = (&found, starts_run) {
+                    self.thread_of_request = Some(Arc::clone(thread));
+                }
+                if known.is_none() {
+                    let thread = found?;
+                    self.admit(state, &thread, event, item.msg_id.as_ref())?;
+                    if let (true, Some(timeout)) = (starts_run, item.run_timeout) {
+                        state.threads.set_run_timeout(&thread, timeout, self.now_ms);
+                    }
+                    if starts_run {
+                        self.seen.push(Seen::Run(thread));
+                    }
+                }
+            }
+            _ if known.is_some() => {}
+            BusEvent::A2A(event) => self.admit_a2a(state, event, item.msg_id.as_ref())?,
+            BusEvent::System(event) => {
+                let json = self.encode(|out| event.write_json(out))?;
+                self.growth += growth_of_other(json.len());
+                self.push(SYSTEM, None, json, item.msg_id.as_ref())?;
+                self.seen.push(Seen::System(event));
+            }
+            BusEvent::Context(event) => {
+                let json = self.encode(|out| event.write_json(out))?;
+                self.push(CONTEXT, None, json, item.msg_id.as_ref())?;
+            }
+            BusEvent::Analytics(_) => {}
+        }
+        self.plans.push(match known {
+            Some(ids) => Plan::Known(ids),
+            None => Plan::New {
+                key,
+                n_records: self.records.len() - n_before,
+            },
+        });
+        Ok(())
+    }
+
+    fn admit(
+        &mut self,
+        state: &mut LaneState,
+        thread: &Arc<str>,
+        event: AgUiEvent,
+        msg_id: Option<&MsgId>,
+    ) -> Result<(), Refused> {
+        let LaneState {
+            threads, budget, ..
+        } = state;
+        let mut event = event;
+        if self.is_single && !event.is_chunk() {
+            // Everything that can fail comes before the change of state, so nothing needs to be put back.
+            let json = self.encode(|out| event.write_json(out))?;
+            self.check_size(&json)?;
+            let growth = growth_of_agui(&event, json.len());
+            match threads.admit_plain(thread, event, budget, self.now_ms)? {
+                None => {
+                    self.growth += growth;
+                    return self.push(AGUI, Some(thread), json, msg_id);
+                }
+                Some(back) => event = back,
+            }
+        }
+        let mut admitted = Vec::new();
+        threads.save(thread, &mut self.undo.threads);
+        threads.admit(thread, event, budget, self.now_ms, &mut admitted)?;
+        for event in admitted {
+            let json = self.encode(|out| event.write_json(out))?;
+            self.growth += growth_of_agui(&event, json.len());
+            self.push(AGUI, Some(thread), json, msg_id)?;
+            self.told.push((Arc::clone(thread), event));
+        }
+        Ok(())
+    }
+
+    fn admit_a2a(
+        &mut self,
+        state: &mut LaneState,
+        event: A2AEvent,
+        msg_id: Option<&MsgId>,
+    ) -> Result<(), Refused> {
+        let json = self.encode(|out| event.write_json(out))?;
+        // Everything else that can fail comes before the change of state.
+        self.check_size(&json)?;
+        // A message that names no task is of no stream but the user's own.
+        let Some(task) = event.task_id() else {
+            return self.push(A2A, None, json, msg_id);
+        };
+        let task = state.tasks.shared(task.as_str());
+        if !self.is_single {
+            state.tasks.save(&task, &mut self.undo.tasks);
+        }
+        let LaneState { tasks, budget, .. } = state;
+        tasks.admit(&task, &event, self.now_ms, budget)?;
+        self.growth += growth_of_other(json.len());
+        self.push(A2A, Some(&task), json, msg_id)?;
+        if self.is_single {
+            tasks.tell(&task, event);
+        } else {
+            self.told_tasks.push((task, event));
+        }
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        channel: Channel,
+        scope: Option<&Arc<str>>,
+        json: Bytes,
+        msg_id: Option<&MsgId>,
+    ) -> Result<(), Refused> {
+        self.check_size(&json)?;
+        let tag = msg_id.map_or(0, |msg_id| msg_id.tag(self.records.len()));
+        self.records.push(Record {
+            channel,
+            scope: scope.cloned(),
+            name: None,
+            json,
+            tag,
+        });
+        Ok(())
+    }
+
+    /// Small JSON is copied out of the scratch buffer, to its exact size; large JSON takes the buffer with it.
+    fn encode(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), serde_json::Error>,
+    ) -> Result<Bytes, Refused> {
+        self.scratch.clear();
+        write(&mut self.scratch).map_err(|error| Refused::Log(EventError::Encode(error.into())))?;
+        if self.scratch.len() <= LARGE_BYTES {
+            return Ok(Bytes::copy_from_slice(&self.scratch));
+        }
+        let mut json = std::mem::take(&mut self.scratch);
+        json.shrink_to_fit();
+        Ok(json.into())
+    }
+
+    fn check_size(&self, json: &Bytes) -> Result<(), Refused> {
+        if json.len() > self.event_limit {
+            return Err(Refused::Log(EventError::TooLarge {
+                size: json.len(),
+                limit: self.event_limit,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Hands out the ids that the log gave, and remembers what only a batch that is in the log may change.
+    pub(crate) fn settle(self, state: &mut LaneState, ids: &RecordIds, published: &mut Published) {
+        let mut new_ids = ids.iter().copied();
+        let mut growth = 0;
+        for plan in self.plans {
+            match plan {
+                Plan::Known(ids) => {
+                    published.duplicates += ids.len();
+                    published.ids.extend(ids);
+                }
+                Plan::New { key, n_records } => {
+                    let n_before = published.ids.len();
+                    published.ids.extend(new_ids.by_ref().take(n_records));
+                    if let Some(key) = key {
+                        let ids = published.ids[n_before..].into();
+                        growth += Known::growth_of(&ids);
+                        state.known.insert(key, ids, self.now_ms, &state.budget);
+                    }
+                }
+            }
+        }
+        let LaneState {
+            threads,
+            tasks,
+            contexts,
+            budget,
+            ..
+        } = &mut *state;
+        for (thread, event) in self.told {
+            threads.tell(&thread, event);
+        }
+        for (task, event) in self.told_tasks {
+            tasks.tell(&task, event);
+        }
+        for seen in self.seen {
+            match seen {
+                Seen::Run(thread) => contexts.saw_run(&thread, self.now_ms, budget),
+                Seen::System(event) => contexts.saw_system(&event, self.now_ms, budget),
+            }
+        }
+        state.pay(growth);
+    }
+}
