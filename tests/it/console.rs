@@ -127,47 +127,6 @@ async fn a_cut_connection_is_resumed_and_nothing_is_lost() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn a_gap_is_shown_and_so_is_a_start_in_the_middle() -> io::Result<()> {
-    let arguments = [
-        "dev",
-        "--no-demo",
-        "--listen",
-        "127.0.0.1:0",
-        "--history.events",
-        "32",
-    ];
-    let server = ServerProcess::events(&arguments, &[]).await?;
-    let name = "a_gap_is_shown_and_so_is_a_start_in_the_middle";
-    let mut first = sample::run("t", "first", 10);
-    let rest = first.split_off(5);
-    publish(&server, "agui", &first).await?;
-    let Some(mut page) = DrivenPage::open(name, &server.url("/?user=ada")).await? else {
-        return Ok(());
-    };
-    connected(&mut page).await?;
-    publish(&server, "agui", &rest).await?;
-    page.wait_until(&format!("{READS}('starts in the middle')"))
-        .await?;
-    page.wait_until(
-        "document.querySelector('#counts').innerText.includes('nothing before 6 is shown')",
-    )
-    .await?;
-    page.evaluate("document.querySelector('#cut').click()")
-        .await?;
-    publish(&server, "agui", &sample::run("t", "second", 50)).await?;
-    page.evaluate("document.querySelector('#cut').click()")
-        .await?;
-    page.wait_until(
-        "document.querySelector('#verdict').innerText === 'Not whole: 22 lost (trimmed).'",
-    )
-    .await?;
-    page.wait_until(&format!(
-        "{READS}('22 events are missing here: the history no longer holds them')"
-    ))
-    .await
-}
-
-#[tokio::test]
 async fn the_form_publishes_and_shows_the_servers_refusal() -> io::Result<()> {
     let server = hub().await?;
     let name = "the_form_publishes_and_shows_the_servers_refusal";
@@ -277,7 +236,7 @@ async fn patches_are_applied_as_a_whole_or_not_at_all() -> io::Result<()> {
     ];
     for (value, patch, expected) in cases {
         let script = format!(
-            "import('/console-model.js').then(({{ patched }}) => {{ const value = {value}; const before = \
+            "import('/console-patch.js').then(({{ patched }}) => {{ const value = {value}; const before = \
              JSON.stringify(value); let result; try {{ result = patched(value, {patch}); }} catch {{ result = \
              'refused'; }} return JSON.stringify(value) === before ? result : 'changed in place'; }})"
         );

@@ -8,6 +8,8 @@ mod bench;
 #[cfg(test)]
 mod binary;
 #[cfg(test)]
+mod browser_agents;
+#[cfg(test)]
 mod caps;
 #[cfg(test)]
 mod client;
@@ -15,6 +17,8 @@ mod client;
 mod commands;
 #[cfg(test)]
 mod console;
+#[cfg(test)]
+mod console_late;
 #[cfg(test)]
 mod contexts;
 #[cfg(test)]

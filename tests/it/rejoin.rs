@@ -161,6 +161,18 @@ async fn a_thread_can_be_fetched_and_followed_from_there() -> io::Result<()> {
     assert_eq!(thread["status"], "running");
     assert_eq!(thread["messages"][0]["content"], "r 0 r 1 ");
     let cursor = thread["cursor"].as_str().expect("a cursor");
+    let retold = Request::get("/agui/threads/t?user=ada&form=events")
+        .send(hub.address())
+        .await?
+        .json()?;
+    assert_eq!(
+        (&retold["status"], &retold["runId"], &retold["cursor"]),
+        (&json!("running"), &json!("r"), &thread["cursor"])
+    );
+    let events = retold["events"].as_array().expect("events").iter();
+    let types: Vec<_> = events.filter_map(|event| event["type"].as_str()).collect();
+    let expected = ["RUN_STARTED", "MESSAGES_SNAPSHOT", "TEXT_MESSAGE_START"];
+    assert_eq!(types, expected);
     let mut page = hub.resume("/agui?user=ada&thread=t", cursor).await?;
     hub.publish_lines("ada", &lines[4..]).await?;
     let tail = page.read_until(PATIENCE, is_end).await?;
@@ -171,6 +183,8 @@ async fn a_thread_can_be_fetched_and_followed_from_there() -> io::Result<()> {
     for (path, status) in [
         ("/agui/threads/u?user=ada", 404),
         ("/agui/threads/t?user=eve", 404),
+        ("/agui/threads/u?user=ada&form=events", 404),
+        ("/agui/threads/t?user=ada&form=other", 400),
     ] {
         let answer = Request::get(path).send(hub.address()).await?;
         assert_eq!(answer.status(), status, "{path}");

@@ -25,7 +25,10 @@ pub struct DrivenPage {
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
     n_commands: u64,
-    session: Option<String>,
+    /// The tabs, by their sessions.
+    sessions: Vec<String>,
+    /// Which of them is driven; none before the first is open.
+    current: usize,
     _profile: TempDir,
 }
 
@@ -48,14 +51,43 @@ impl DrivenPage {
             return Ok(None);
         };
         let mut page = Self::start(&program)?;
-        let target = page
-            .command("Target.createTarget", json!({ "url": "about:blank" }))
-            .await?;
-        let attach = json!({ "targetId": target["targetId"], "flatten": true });
-        let attached = page.command("Target.attachToTarget", attach).await?;
-        page.session = attached["sessionId"].as_str().map(str::to_owned);
-        page.command("Page.navigate", json!({ "url": url })).await?;
+        page.open_tab(url).await?;
         Ok(Some(page))
+    }
+
+    /// Opens another page in the same browser, and drives it from now on; returns its number, counted from 0 in the
+    /// order of opening.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer in time.
+    ///
+    /// # Cancel safety
+    ///
+    /// The page may be open or not; the handle must not be used further.
+    pub async fn open_tab(&mut self, url: &str) -> io::Result<usize> {
+        let blank = json!({ "url": "about:blank" });
+        let target = self.command_to(None, "Target.createTarget", blank).await?;
+        let attach = json!({ "targetId": target["targetId"], "flatten": true });
+        let attached = self
+            .command_to(None, "Target.attachToTarget", attach)
+            .await?;
+        let session = attached["sessionId"].as_str().map(str::to_owned);
+        self.sessions
+            .push(session.ok_or_else(|| io::Error::other("no session"))?);
+        self.current = self.sessions.len() - 1;
+        self.command("Page.navigate", json!({ "url": url })).await?;
+        Ok(self.current)
+    }
+
+    /// Drives another of the open pages from now on.
+    ///
+    /// # Panics
+    ///
+    /// When so many are not open.
+    pub fn turn_to(&mut self, tab: usize) {
+        assert!(tab < self.sessions.len(), "no tab {tab}");
+        self.current = tab;
     }
 
     fn start(program: &Path) -> io::Result<Self> {
@@ -79,7 +111,8 @@ impl DrivenPage {
             commands,
             answers: BufReader::new(answers),
             n_commands: 0,
-            session: None,
+            sessions: Vec::new(),
+            current: 0,
             _profile: profile,
         })
     }
@@ -141,11 +174,21 @@ impl DrivenPage {
     ///
     /// It may have been sent in part; the handle must not be used further.
     pub async fn command(&mut self, method: &str, parameters: Value) -> io::Result<Value> {
+        let session = self.sessions.get(self.current).cloned();
+        self.command_to(session, method, parameters).await
+    }
+
+    async fn command_to(
+        &mut self,
+        session: Option<String>,
+        method: &str,
+        parameters: Value,
+    ) -> io::Result<Value> {
         self.n_commands += 1;
         let id = self.n_commands;
         let mut command = json!({ "id": id, "method": method, "params": parameters });
-        if let Some(session) = &self.session {
-            command["sessionId"] = session.as_str().into();
+        if let Some(session) = session {
+            command["sessionId"] = session.into();
         }
         let mut bytes = command.to_string().into_bytes();
         bytes.push(0);

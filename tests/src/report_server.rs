@@ -1,11 +1,14 @@
 //! A small web server for pages under test: it serves the page, takes its reports, and passes the
 //! rest of the origin on to the server under test, so that page and stream share one origin.
 //!
+//! It also serves folders of modules as the packages of Node.js lie there, for pages with an import map.
+//!
 //! A page reports with `fetch('/report', { method: 'POST', body: text })`.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +21,9 @@ use crate::deadline::within;
 
 /// Reports that wait to be read; a page that sends more is answered late.
 const MAX_REPORTS: usize = 1024;
+
+const HTML: &str = "text/html";
+const SCRIPT: &str = "text/javascript";
 
 /// The running server; dropping it ends it and its connections.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Routes {
     pages: HashMap<String, String>,
+    /// Prefixes, and the folders with what follows them.
+    folders: Vec<(String, PathBuf)>,
     /// Prefixes, and where what follows them is sent.
     proxies: Vec<(String, SocketAddr)>,
 }
@@ -97,6 +105,13 @@ impl ReportServer {
             .insert(path.to_owned(), html.to_owned());
     }
 
+    /// Serves the scripts of a folder below `prefix` (such as `/modules`). A path without its ending is found as
+    /// bundlers find it: with `.js`, or as the `index.js` of a folder.
+    pub fn folder(&self, prefix: &str, folder: &Path) {
+        let folder = (prefix.to_owned(), folder.to_owned());
+        self.shared.routes().folders.push(folder);
+    }
+
     /// Sends requests below `prefix` (such as `/hub`) to `target`, without the prefix. Called
     /// again, it sends future requests elsewhere.
     pub fn proxy(&self, prefix: &str, target: SocketAddr) {
@@ -133,6 +148,22 @@ impl ReportServer {
 impl Shared {
     fn routes(&self) -> MutexGuard<'_, Routes> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds the script that a path names in one of the folders.
+    fn script(&self, path: &str) -> Option<PathBuf> {
+        self.routes().folders.iter().find_map(|(prefix, folder)| {
+            let rest = Path::new(path.strip_prefix(prefix.as_str())?.strip_prefix('/')?);
+            let is_below = rest
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)));
+            let named = folder.join(rest);
+            let with_ending = PathBuf::from(format!("{}.js", named.display()));
+            let of_folder = named.join("index.js");
+            [named, with_ending, of_folder]
+                .into_iter()
+                .find(|file| is_below && file.is_file())
+        })
     }
 
     /// Where a path is sent, and under which path.
@@ -175,19 +206,22 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
             .send(report)
             .await
             .map_err(io::Error::other)?;
-        return answer(&mut stream, "204 No Content", "").await;
+        return answer(&mut stream, "204 No Content", HTML, "").await;
     }
     let path = request.path.split('?').next().unwrap_or_default();
     let page = shared.routes().pages.get(path).cloned();
-    match page {
-        Some(page) => answer(&mut stream, "200 OK", &page).await,
-        None => answer(&mut stream, "404 Not Found", "").await,
+    if let Some(page) = page {
+        return answer(&mut stream, "200 OK", HTML, &page).await;
+    }
+    match shared.script(path).map(std::fs::read_to_string) {
+        Some(script) => answer(&mut stream, "200 OK", SCRIPT, &script?).await,
+        None => answer(&mut stream, "404 Not Found", HTML, "").await,
     }
 }
 
-async fn answer(stream: &mut TcpStream, status: &str, body: &str) -> io::Result<()> {
+async fn answer(stream: &mut TcpStream, status: &str, kind: &str, body: &str) -> io::Result<()> {
     let text = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\n\
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}; charset=utf-8\r\ncontent-length: {}\r\n\
          cache-control: no-store\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );

@@ -15,8 +15,9 @@ use events_models::{
     RunAgentInput,
     agui::{AnyJson, Message, fold::Generation},
 };
-use events_router::{ThreadOverview, ThreadSnapshot};
+use events_router::{ThreadOverview, ThreadRetold, ThreadSnapshot};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
@@ -152,21 +153,82 @@ async fn threads(State(state): State<StreamState>, context: RequestContext) -> R
     Json(Answer { threads }).into_response()
 }
 
+/// In which form a thread is asked for.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Form {
+    /// Its messages and its state.
+    #[default]
+    Content,
+    /// The shortest valid events that put a reader there.
+    Events,
+}
+
+#[derive(Debug, Deserialize)]
+struct ThreadQuery {
+    #[serde(default)]
+    form: Form,
+}
+
+/// Where a thread stands, as events.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Retold<'a> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<String>,
+    events: Vec<&'a RawValue>,
+    cursor: String,
+}
+
 async fn thread(
     State(state): State<StreamState>,
     context: RequestContext,
+    query: Result<Query<ThreadQuery>, axum::extract::rejection::QueryRejection>,
     Path(thread): Path<String>,
 ) -> Result<Response, Problem> {
-    let snapshot = state
-        .router()
-        .snapshot_thread(context.user_id(), &thread.as_str().into());
-    let snapshot = snapshot.ok_or_else(|| {
+    let Query(ThreadQuery { form }) =
+        query.map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
+    let (user, id) = (context.user_id(), thread.as_str().into());
+    let unknown = || {
         let detail = format!("nothing is known of the thread {thread:?}: it is new, or long over");
         Problem::new(StatusCode::NOT_FOUND, detail)
-    })?;
-    if snapshot.is_too_large {
+    };
+    match form {
+        Form::Content => {
+            let snapshot = state.router().snapshot_thread(user, &id);
+            let snapshot = snapshot.ok_or_else(unknown)?;
+            check_size(snapshot.is_too_large)?;
+            Ok(Json(Thread::from(snapshot)).into_response())
+        }
+        Form::Events => {
+            let retold = state.router().retell_thread(user, &id);
+            let retold = retold.ok_or_else(unknown)?;
+            check_size(retold.is_too_large)?;
+            Ok(Json(Retold::of(&retold)).into_response())
+        }
+    }
+}
+
+fn check_size(is_too_large: bool) -> Result<(), Problem> {
+    if is_too_large {
         let detail = "the thread has grown too large to be told; its stream goes on";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
-    Ok(Json(Thread::from(snapshot)).into_response())
+    Ok(())
+}
+
+impl<'a> Retold<'a> {
+    fn of(retold: &'a ThreadRetold) -> Self {
+        let events = retold.events.iter();
+        Self {
+            status: retold.status.as_str(),
+            run_id: retold.run_id.clone(),
+            // Every event was written as JSON.
+            events: events
+                .filter_map(|json| serde_json::from_slice(json).ok())
+                .collect(),
+            cursor: retold.cursor.to_string(),
+        }
+    }
 }

@@ -80,7 +80,7 @@ pub use run::Run;
 pub use singletons::{
     A2A_BROADCASTER, AGUI_BROADCASTER, ANALYTICS_BROADCASTER, AlreadyInstalled, CONTEXT_BROADCASTER,
 };
-pub use snapshot::{ThreadOverview, ThreadSnapshot, ThreadState};
+pub use snapshot::{ThreadOverview, ThreadRetold, ThreadSnapshot, ThreadState};
 pub use subscribe::Subscribe;
 pub use task_list::{TaskPage, TaskQuery, TaskSnapshot};
 pub use task_subscription::{TaskEnd, TaskError, TaskNext, TaskSubscription};

@@ -1,7 +1,13 @@
 //! Reading where a user's threads stand.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use events_core::{EventId, ThreadId, UserId};
-use events_models::agui::{AnyJson, Message};
+use events_models::agui::{
+    AnyJson, Message,
+    fold::{Generation, Reader},
+};
 
 use crate::EventRouter;
 
@@ -55,6 +61,21 @@ pub struct ThreadSnapshot {
     pub is_too_large: bool,
 }
 
+/// The shortest valid events that put a reader where a thread stands, at one moment.
+#[derive(Clone, Debug)]
+pub struct ThreadRetold {
+    /// Where the thread stands.
+    pub status: ThreadState,
+    /// The run that is active, or was the last one.
+    pub run_id: Option<String>,
+    /// The JSON of each event: what a new reader of the thread's stream is sent first.
+    pub events: Arc<[Bytes]>,
+    /// The user's last event then: a stream that begins after this cursor continues the events.
+    pub cursor: EventId,
+    /// The thread has grown beyond what is kept, and the events say so in place of what it holds.
+    pub is_too_large: bool,
+}
+
 /// One of a user's threads.
 #[derive(Clone, Debug)]
 pub struct ThreadOverview {
@@ -79,6 +100,30 @@ impl EventRouter {
         // Under the lane's lock nothing is published.
         let cursor = self.log().store().last(user);
         state.threads.snapshot(thread.as_str(), cursor)
+    }
+
+    /// Tells where a thread of a user stands, as events; none if nothing is known of it.
+    ///
+    /// For a reader that follows all threads of the user on one stream and has to be told of some: it passes over
+    /// the thread's events up to [`ThreadRetold::cursor`]. It takes no slot.
+    #[must_use]
+    pub fn retell_thread(&self, user: &UserId, thread: &ThreadId) -> Option<ThreadRetold> {
+        let lane = self.inner.lanes.find(user)?;
+        let mut state = lane.lock();
+        // Under the lane's lock nothing is published.
+        let cursor = self.log().store().last(user);
+        let (status, run_id, is_too_large) = state.threads.standing(thread.as_str())?;
+        let reader = Reader {
+            input: None,
+            generation: Generation::V1_0,
+        };
+        Some(ThreadRetold {
+            status,
+            run_id,
+            events: state.threads.prelude(thread.as_str(), &reader).events,
+            cursor,
+            is_too_large,
+        })
     }
 
     /// Lists the threads of a user, the one that was written to last first.

@@ -13,6 +13,7 @@ use events_core::{ConnectionId, EventId, Frame, ThreadId, UserId};
 use events_models::{
     AgUiEvent, AgUiEventType, RunAgentInput,
     agui::{
+        StateSnapshot,
         fold::{Generation, OpenSet, Reader},
         legacy,
     },
@@ -250,6 +251,7 @@ impl ThreadSubscription {
     /// Notes what a batch begins and ends for this reader, and gives it the form that the reader knows.
     fn follow(&mut self, batch: &mut Batch) {
         self.is_known = true;
+        self.seed(batch);
         let (open, generation, ends) = (&mut self.open, self.generation, self.input.is_some());
         let (has_ended, is_cut_off) = (&mut self.has_ended, &mut self.is_cut_off);
         batch.events.retain_mut(|(_, frame)| {
@@ -287,6 +289,33 @@ impl ThreadSubscription {
                 None => false,
             }
         });
+    }
+
+    /// Puts the state with which a run begins behind its RUN_STARTED, for an official client: it takes the messages
+    /// of a run's input from there, and not the state, which it would have sent itself.
+    fn seed(&self, batch: &mut Batch) {
+        if self.input.is_none() {
+            return;
+        }
+        for at in (0..batch.events.len()).rev() {
+            let (id, frame) = &mut batch.events[at];
+            if AgUiEventType::of_json(&frame.data) != Some(AgUiEventType::RunStarted) {
+                continue;
+            }
+            let Ok(AgUiEvent::RunStarted(start)) = AgUiEvent::from_json(&frame.data) else {
+                continue;
+            };
+            let Some(state) = start.input.and_then(|input| input.state) else {
+                continue;
+            };
+            let mut json = Vec::new();
+            let snapshot = AgUiEvent::from(StateSnapshot::new(state));
+            if snapshot.write_json(&mut json).is_ok() {
+                // Whoever comes back with the id has seen both.
+                let id = id.take();
+                batch.events.insert(at + 1, (id, Frame::json(json)));
+            }
+        }
     }
 
     /// Brings a reader whose position has left the log to the present.

@@ -21,7 +21,7 @@ const INDEX: &str = include_str!("console/index.html");
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// What the page loads: path, content type, text.
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 9] = [
     (
         "/console.css",
         "text/css; charset=utf-8",
@@ -29,9 +29,34 @@ const FILES: [(&str, &str, &str); 4] = [
     ),
     ("/console.js", SCRIPT, include_str!("console/console.js")),
     (
+        "/console-a2a.js",
+        SCRIPT,
+        include_str!("console/console-a2a.js"),
+    ),
+    (
+        "/console-agui.js",
+        SCRIPT,
+        include_str!("console/console-agui.js"),
+    ),
+    (
+        "/console-conversation.js",
+        SCRIPT,
+        include_str!("console/console-conversation.js"),
+    ),
+    (
         "/console-model.js",
         SCRIPT,
         include_str!("console/console-model.js"),
+    ),
+    (
+        "/console-patch.js",
+        SCRIPT,
+        include_str!("console/console-patch.js"),
+    ),
+    (
+        "/console-rejoin.js",
+        SCRIPT,
+        include_str!("console/console-rejoin.js"),
     ),
     (
         "/console-view.js",

@@ -357,3 +357,32 @@ fn a_refused_batch_leaves_no_trace_in_the_fold() {
         .expect("known");
     assert_eq!(before.messages, after.messages);
 }
+
+#[test]
+fn a_waiting_agent_gets_the_state_with_which_a_run_begins() {
+    let router = EventRouter::default();
+    let wish = || router.subscribe(&ada());
+    let client = wish().for_client(input("t"), Generation::V1_0);
+    let mut agent = client.thread("t").expect("a slot");
+    let mut page = wish().thread("t").expect("a slot");
+    let mut of_run = input("t");
+    of_run.state = Some(serde_json::json!({ "found": 0 }).into());
+    let ids = publish(
+        &router,
+        [AgUiEventBuilder::run_started("t", "r", Some(of_run))],
+    );
+
+    let told = drain(&mut agent);
+    let types: Vec<_> = told
+        .iter()
+        .map(|(id, event)| (id.as_ref(), event.event_type().as_str()))
+        .collect();
+    // Only the last one is a place to come back to.
+    let expected = [(None, "RUN_STARTED"), (ids.last(), "STATE_SNAPSHOT")];
+    assert_eq!(types, expected);
+    assert_eq!(
+        events(&drain(&mut page)).len(),
+        1,
+        "a page reads the input itself"
+    );
+}

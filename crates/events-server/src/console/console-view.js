@@ -1,7 +1,8 @@
 // Puts conversations and frames on the page. Text goes in as text, never as markup.
 
-import { pretty } from './console-model.js';
+import { pretty, prettySorted } from './console-conversation.js';
 
+const MAX_ROWS = 200;
 const MAX_FRAMES = 500;
 const MAX_FRAME_TEXT = 4000;
 
@@ -53,7 +54,7 @@ function laidOut(text) {
   }
 }
 
-// === Items ===
+// === Rows ===
 
 /** A labelled block that is there only while it has text. */
 function part(name, label) {
@@ -85,7 +86,7 @@ function toolBody() {
 
 function activityBody() {
   const content = element('pre');
-  return { nodes: [content], update: (item) => setText(content, pretty(item.content)) };
+  return { nodes: [content], update: (item) => setText(content, prettySorted(item.content)) };
 }
 
 function noteBody() {
@@ -103,14 +104,14 @@ function noteBody() {
 const BODIES = { message: messageBody, artifact: messageBody, reasoning: reasoningBody, tool: toolBody, activity: activityBody, note: noteBody };
 const KIND_LABELS = { tool: 'tool', activity: 'activity', artifact: 'artifact' };
 
-function itemView(item) {
+function rowView(item) {
   const label = element('span', { className: 'label' });
   const owner = element('span', { className: 'owner' });
   const head = element('header', {}, element('span', { className: 'kind', text: KIND_LABELS[item.kind] ?? '' }), label, owner);
   const body = BODIES[item.kind]();
   const node = element('article', {}, head, ...body.nodes);
-  let version = -1;
-  const update = () => {
+  let version;
+  const update = (item) => {
     if (version === item.version) return;
     version = item.version;
     node.className = `item ${item.kind} ${item.tone ?? ''} ${item.isOpen ? 'open' : ''}`;
@@ -129,7 +130,7 @@ export class ConversationView {
   #nodes;
   #shown = undefined;
   #state = undefined;
-  #items = new Map();
+  #views = new Map();
   #end;
 
   constructor(nodes) {
@@ -143,58 +144,51 @@ export class ConversationView {
     setText(nodes.title, conversation?.title ?? 'No runs yet');
     setText(nodes.badge, conversation?.status ?? '');
     nodes.badge.dataset.tone = conversation?.tone ?? '';
-    setText(nodes.facts, conversation ? factsOf(conversation) : 'They appear here as they happen.');
+    setText(nodes.facts, conversation?.facts ?? 'They appear here as they happen.');
     if (!conversation) return;
     this.#showState(conversation);
-    this.#showItems(conversation);
+    this.#showRows(conversation);
     this.#end.keep();
   }
 
   #turnTo(conversation) {
     this.#shown = conversation;
-    this.#items.clear();
+    this.#views.clear();
     this.#nodes.list.replaceChildren();
     this.#end.goToEnd();
   }
 
-  #showItems({ items, nDropped }) {
+  #showRows({ rows, hasDropped }) {
     const { list, dropped } = this.#nodes;
-    dropped.hidden = nDropped === 0;
-    setText(dropped, `${nDropped} earlier items are no longer shown.`);
-    const current = new Set(items);
-    for (const [item, view] of this.#items) {
-      if (current.has(item)) continue;
+    const shown = new Map(rows.slice(-MAX_ROWS).map((row) => [row.key, row]));
+    dropped.hidden = !hasDropped && rows.length <= MAX_ROWS;
+    for (const [key, view] of this.#views) {
+      if (shown.has(key)) continue;
       view.node.remove();
-      this.#items.delete(item);
+      this.#views.delete(key);
     }
-    for (const item of items) {
-      let view = this.#items.get(item);
+    let next = list.firstChild;
+    for (const [key, row] of shown) {
+      let view = this.#views.get(key);
       if (view === undefined) {
-        view = itemView(item);
-        this.#items.set(item, view);
-        list.append(view.node);
+        view = rowView(row);
+        this.#views.set(key, view);
       }
-      view.update();
+      if (view.node === next) next = next.nextSibling;
+      else list.insertBefore(view.node, next);
+      view.update(row);
     }
   }
 
-  #showState({ state, isStatePartial, nSkippedPatches }) {
+  #showState({ state, isStatePartial }) {
     const { statePanel, stateText, stateNote } = this.#nodes;
     statePanel.hidden = state === undefined;
     if (state === undefined) return;
     // A changed state is another object.
-    if (state !== this.#state) setText(stateText, pretty(state));
+    if (state !== this.#state) setText(stateText, prettySorted(state));
     this.#state = state;
-    const notes = [isStatePartial && 'since this view began, not all of it', nSkippedPatches && `${nSkippedPatches} patches did not apply`];
-    setText(stateNote, notes.filter(Boolean).join('; '));
+    setText(stateNote, isStatePartial ? 'not all of it' : '');
   }
-}
-
-function factsOf({ protocol, steps, subagents }) {
-  const facts = [protocol === 'a2a' ? 'A2A task' : 'AG-UI thread'];
-  if (steps.size) facts.push(`step ${[...steps.values()].join(', ')}`);
-  for (const { name, status } of subagents.values()) facts.push(`${name}: ${status}`);
-  return facts.join(' · ');
 }
 
 // === The list of conversations ===

@@ -1,19 +1,25 @@
 // The console: watches one user's events, and publishes some.
 
 import { Ledger, Story } from './console-model.js';
+import { Rejoin } from './console-rejoin.js';
 import { ConversationList, ConversationView, FrameList, element } from './console-view.js';
 
 const REDRAW_MS = 50;
 const AGE_MS = 1000;
 const RESTING_MS = 10_000;
+const NOT_SHOWN = ['starts in the middle', 'What this thread did before is not shown here.'];
 
 const byId = (id) => document.getElementById(id);
 const user = new URLSearchParams(location.search).get('user') || 'demo';
 
-let story = new Story();
-let ledger = new Ledger();
+const story = new Story();
+const ledger = new Ledger();
 let source = undefined;
 let hasPrelude = false;
+/** The threads could not all be told; that is asked for again with the next connection. */
+let isRejoinOwed = false;
+/** What the next conversations say that cannot be told. */
+let missing = NOT_SHOWN;
 let chosenKey = undefined;
 let latestKey = undefined;
 let isDrawPlanned = false;
@@ -33,11 +39,16 @@ function connect() {
   if (ledger.cursor) query.set('last_event_id', ledger.cursor);
   source = new EventSource(`/contexts?${query}`);
   setConnection('connecting', 'connecting');
-  source.onopen = () => setConnection('live', 'connected');
+  source.onopen = opened;
   source.onerror = lost;
   source.onmessage = takeEvent;
   source.addEventListener('gap', takeGap);
   source.addEventListener('closing', takeClosing);
+}
+
+function opened() {
+  setConnection('live', 'connected');
+  if (isRejoinOwed) rejoin();
 }
 
 function cut() {
@@ -92,9 +103,13 @@ function takeEvent({ data, lastEventId }) {
   const name = protocol === 'a2a' ? Object.keys(event)[0] : event.type;
   frames.take({ name, id: isPrelude && event.type === 'CONNECTED' ? '' : lastEventId, data, isControl: isPrelude });
   if (!isPrelude) ledger.take(lastEventId);
+  if (!threads.hold(frame, lastEventId)) take(frame);
+  planDraw();
+}
+
+function take(frame) {
   const conversation = story.take(frame);
   if (conversation) latestKey = conversation.key;
-  planDraw();
 }
 
 /** A fresh connection begins with two frames that are about now, and are no events of the log. */
@@ -107,6 +122,7 @@ function takePrelude({ protocol, event }, id) {
   if (event.type !== 'CONTEXTS_SNAPSHOT' || !hasPrelude) return false;
   hasPrelude = false;
   ledger.begin(id);
+  rejoin();
   return true;
 }
 
@@ -115,8 +131,10 @@ function takeGap({ data, lastEventId }) {
   const { reason, lost: nLost } = JSON.parse(data);
   ledger.takeGap(lastEventId, { reason, nLost });
   const text = `${nLost ?? 'An unknown number of'} events are missing here: ${GAP_REASONS[reason] ?? reason}.`;
-  story.takeGap(text);
+  missing = ['gap', text];
+  story.miss(story.tasks(), ...missing);
   announce(text);
+  rejoin();
   planDraw();
 }
 
@@ -132,6 +150,35 @@ function takeClosing({ data, lastEventId }) {
   frames.take({ name: 'closing', id: lastEventId, data, isControl: true });
   announce(`The server ends this connection: ${JSON.parse(data).reason}.`);
   planDraw();
+}
+
+// === Joining late ===
+
+const threads = new Rejoin(user, {
+  shown: () => story.threads(),
+  expect(name, updatedAtMs) {
+    latestKey = story.expect(name, updatedAtMs).key;
+    planDraw();
+  },
+  retell(name, events) {
+    story.retell(name, events);
+    planDraw();
+  },
+  miss(names) {
+    story.miss(names.map((name) => story.thread(name)), ...missing);
+    planDraw();
+  },
+  take,
+  done(isWhole) {
+    isRejoinOwed = !isWhole;
+    if (isWhole && !story.isPartial() && ledger.heal()) announce('The threads were told again: they are whole.');
+    planDraw();
+  },
+});
+
+function rejoin() {
+  isRejoinOwed = false;
+  threads.begin();
 }
 
 // === Drawing ===
@@ -168,19 +215,24 @@ function draw() {
 const counted = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 
 function drawIntegrity() {
-  const { nReceived, nMisplaced, nMissing, nResumes, gaps, start, first, last } = ledger;
-  const isWhole = nMisplaced === 0 && nMissing === 0 && gaps.length === 0;
-  byId('integrity').dataset.tone = nReceived === 0 ? '' : isWhole ? 'good' : 'bad';
-  byId('verdict').textContent = nReceived === 0 && isWhole ? 'Nothing received yet.' : isWhole ? 'Nothing lost.' : lossText(gaps, nMissing, nMisplaced);
+  const { nReceived, nMisplaced, nMissing, nResumes, gaps, isHealed, start, first, last } = ledger;
+  const isInOrder = nMisplaced === 0 && nMissing === 0;
+  const isWhole = isInOrder && gaps.length === 0;
+  const isCaughtUp = isInOrder && !isWhole && isHealed;
+  byId('integrity').dataset.tone = isWhole ? (nReceived === 0 ? '' : 'good') : isCaughtUp ? 'warn' : 'bad';
+  byId('verdict').textContent = isWhole ? (nReceived === 0 ? 'Nothing new yet.' : 'Nothing lost.')
+    : isCaughtUp ? `Caught up: ${gapText(gaps, 'missed')}, and the threads were told again.` : lossText(gaps, nMissing, nMisplaced);
   const facts = [counted(nReceived, 'event')];
   if (first !== undefined) facts.push(`numbers ${first} to ${last}${gaps.length ? ' since the gap' : ''}${nMisplaced === 0 ? ', strictly increasing' : ''}`);
   facts.push(counted(nResumes, 'resume'), counted(gaps.length, 'gap'));
-  const beginning = start > 1 ? ` The view starts in the middle: nothing before ${start} is shown.` : '';
+  const beginning = start > 1 ? ` The raw frames start at ${start}.` : '';
   byId('counts').textContent = `${facts.join(' · ')}.${beginning}`;
 }
 
+const gapText = (gaps, word) => gaps.map(({ reason, nLost }) => `${nLost ?? 'unknown number'} ${word} (${reason})`).slice(-3).join(', ');
+
 function lossText(gaps, nMissing, nMisplaced) {
-  const losses = gaps.map(({ reason, nLost }) => `${nLost ?? 'unknown number'} lost (${reason})`).slice(-3);
+  const losses = gaps.length ? [gapText(gaps, 'lost')] : [];
   if (nMissing) losses.push(`${counted(nMissing, 'number')} missing`);
   if (nMisplaced) losses.push(`${nMisplaced} out of order`);
   return `Not whole: ${losses.join(', ')}.`;
