@@ -369,7 +369,10 @@ impl Threads {
     }
 
     /// Tells where a known thread stands, in which run, and whether it has grown too large.
-    pub(crate) fn standing(&self, thread: &str) -> Option<(crate::ThreadState, Option<String>, bool)> {
+    pub(crate) fn standing(
+        &self,
+        thread: &str,
+    ) -> Option<(crate::ThreadState, Option<String>, bool)> {
         let entry = self.threads.get(thread)?;
         let is_too_large = entry.content.is_too_large();
         Some((entry.status(), entry.run_id(), is_too_large))

@@ -5,6 +5,8 @@ import { Conversation, textOf } from './console-conversation.js';
 const MAX_ITEMS = 1000;
 const TONES = { completed: 'good', failed: 'bad', rejected: 'bad', canceled: 'warn', 'input required': 'warn', 'auth required': 'warn' };
 
+const OVER = new Set(['completed', 'failed', 'rejected', 'canceled']);
+
 export class A2ATask extends Conversation {
   #items = new Map();
   #nChanges = 0;
@@ -17,6 +19,11 @@ export class A2ATask extends Conversation {
     const [kind] = Object.keys(event);
     const handle = HANDLERS[kind];
     if (handle) handle.call(this, event[kind]);
+  }
+
+  /** Nothing more happens to it. */
+  get isOver() {
+    return OVER.has(this.status);
   }
 
   get facts() {

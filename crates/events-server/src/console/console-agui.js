@@ -93,12 +93,17 @@ export class AgUiThread extends Conversation {
   push(message) {
     this.#messages.push(message);
     this.#note(message);
-    if (this.#messages.length > MAX_MESSAGES) {
-      const { id } = this.#messages.shift();
-      this.#byId.delete(id);
-      this.hasDropped = true;
-    }
+    this.#forgetOldest();
     return message;
+  }
+
+  #forgetOldest() {
+    if (this.#messages.length <= MAX_MESSAGES) return;
+    const { id, role, toolCalls = [], toolCallId } = this.#messages.shift();
+    this.#byId.delete(id);
+    for (const call of toolCalls) this.#calls.delete(call.id);
+    if (role === 'tool') this.#results.delete(toolCallId);
+    this.hasDropped = true;
   }
 
   find(id) {
@@ -152,6 +157,7 @@ export class AgUiThread extends Conversation {
     while (this.#messages[at]?.role === 'tool') at += 1;
     this.#messages.splice(at, 0, message);
     this.#note(message);
+    this.#forgetOldest();
   }
 
   /** Replaces messages where they stand, appends new ones, and drops the rest, as far as the snapshot speaks of its kind. */

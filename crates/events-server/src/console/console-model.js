@@ -43,8 +43,9 @@ export class Story {
     return this.conversations.get(`agui ${name}`);
   }
 
-  tasks() {
-    return [...this.conversations.values()].filter(({ protocol }) => protocol === 'a2a');
+  /** Returns the tasks to which something may still happen. */
+  openTasks() {
+    return [...this.conversations.values()].filter(({ protocol, isOver }) => protocol === 'a2a' && !isOver);
   }
 
   /** Whether something is missing anywhere. */

@@ -132,7 +132,7 @@ function takeGap({ data, lastEventId }) {
   ledger.takeGap(lastEventId, { reason, nLost });
   const text = `${nLost ?? 'An unknown number of'} events are missing here: ${GAP_REASONS[reason] ?? reason}.`;
   missing = ['gap', text];
-  story.miss(story.tasks(), ...missing);
+  story.miss(story.openTasks(), ...missing);
   announce(text);
   rejoin();
   planDraw();
