@@ -138,10 +138,10 @@ export class ConversationView {
     this.#end = new EndKeeper(nodes.items);
   }
 
-  show(conversation) {
+  show(conversation, isAsking) {
     const nodes = this.#nodes;
     if (conversation !== this.#shown) this.#turnTo(conversation);
-    setText(nodes.title, conversation?.title ?? 'No runs yet');
+    setText(nodes.title, conversation?.title ?? (isAsking ? 'Asking what has been said' : 'No runs yet'));
     setText(nodes.badge, conversation?.status ?? '');
     nodes.badge.dataset.tone = conversation?.tone ?? '';
     setText(nodes.facts, conversation?.facts ?? 'They appear here as they happen.');
@@ -183,7 +183,6 @@ export class ConversationView {
   #showState({ state, isStatePartial }) {
     const { statePanel, stateText, stateNote } = this.#nodes;
     statePanel.hidden = state === undefined;
-    if (state === undefined) return;
     // A changed state is another object.
     if (state !== this.#state) setText(stateText, prettySorted(state));
     this.#state = state;

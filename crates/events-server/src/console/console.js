@@ -18,6 +18,7 @@ let source = undefined;
 let hasPrelude = false;
 /** The threads could not all be told; that is asked for again with the next connection. */
 let isRejoinOwed = false;
+let isAsking = true;
 /** What the next conversations say that cannot be told. */
 let missing = NOT_SHOWN;
 let chosenKey = undefined;
@@ -171,6 +172,7 @@ const threads = new Rejoin(user, {
   take,
   done(isWhole) {
     isRejoinOwed = !isWhole;
+    isAsking = false;
     if (isWhole && !story.isPartial() && ledger.heal()) announce('The threads were told again: they are whole.');
     planDraw();
   },
@@ -207,7 +209,7 @@ function draw() {
   isDrawPlanned = false;
   const conversation = conversationToShow();
   conversations.show(story, conversation);
-  conversationView.show(conversation);
+  conversationView.show(conversation, isAsking);
   frames.show();
   drawIntegrity();
 }
