@@ -6,7 +6,7 @@ use events_broadcast::Limits;
 use events_core::{Clock, SystemClock};
 use events_models::agui::fold;
 
-/// Bounds of an [`EventRouter`].
+/// Bounds of an [`EventRouter`](crate::EventRouter).
 #[derive(Clone, Debug)]
 pub struct RouterConfig {
     /// Bounds of the logs and connections.

@@ -30,5 +30,5 @@ impl Published {
     }
 }
 
-/// What the `route_…` methods of [`EventRouter`] answer.
+/// What the `route_…` methods of [`EventRouter`](crate::EventRouter) answer.
 pub type Routed = Published;
