@@ -96,6 +96,17 @@ fn check_before(tracked: &OpenSet, before: &OpenSet, after: &[AgUiEvent]) {
     }
 }
 
+/// A thread in which RUN_ERROR follows RUN_FINISHED: who comes back between the two is in no run.
+#[test]
+fn a_run_that_fails_after_its_end_is_caught_up_with_from_anywhere() {
+    let log = agui_runs::thread(11_867_677_132_424_027_947, 3, 9);
+    let is_late =
+        |pair: &[AgUiEvent]| matches!(pair, [AgUiEvent::RunFinished(_), AgUiEvent::RunError(_)]);
+    assert!(log.windows(2).any(is_late), "{log:#?}");
+    check_every_cut(&log);
+    check_catching_up(&log, 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
