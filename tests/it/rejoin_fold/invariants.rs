@@ -55,24 +55,26 @@ fn check_every_cut(log: &[AgUiEvent]) {
 }
 
 fn check_catching_up(log: &[AgUiEvent], step: usize) {
-    let whole = fold(log);
+    let folds: Vec<_> = (0..=log.len()).map(|to| fold(&log[..to])).collect();
+    let whole = &folds[log.len()];
     for to in (0..=log.len()).step_by(step) {
-        let head = fold(&log[..to]);
+        let head = &folds[to];
         let mut since = OpenSet::default();
         for from in 0..=to {
             if from > 0 {
                 since.see(&log[from - 1]);
             }
-            assert_eq!(since, fold(&log[..from]).open());
+            assert_eq!(since, folds[from].open());
             let structural = log[from..to].iter().filter(|event| event.is_structural());
             let before = OpenSet::before(&head.open(), structural);
             check_before(&since, &before, &log[from..to]);
-            for open in [&since, &before] {
+            let other = Some(&before).filter(|before| **before != since);
+            for open in std::iter::once(&since).chain(other) {
                 let mut lagging = log[..from].to_vec();
                 let reader = Reader::default();
                 lagging.extend(head.content().catch_up(head.order(), open, &reader));
                 lagging.extend_from_slice(&log[to..]);
-                check_joined(&whole, &lagging, false);
+                check_joined(whole, &lagging, false);
             }
         }
     }
@@ -94,6 +96,17 @@ fn check_before(tracked: &OpenSet, before: &OpenSet, after: &[AgUiEvent]) {
         }
         None => assert_eq!(tracked, before),
     }
+}
+
+/// A thread in which RUN_ERROR follows RUN_FINISHED: who comes back between the two is in no run.
+#[test]
+fn a_run_that_fails_after_its_end_is_caught_up_with_from_anywhere() {
+    let log = agui_runs::thread(11_867_677_132_424_027_947, 3, 9);
+    let is_late =
+        |pair: &[AgUiEvent]| matches!(pair, [AgUiEvent::RunFinished(_), AgUiEvent::RunError(_)]);
+    assert!(log.windows(2).any(is_late), "{log:#?}");
+    check_every_cut(&log);
+    check_catching_up(&log, 1);
 }
 
 proptest! {

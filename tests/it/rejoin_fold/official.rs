@@ -1,6 +1,7 @@
 //! Agents of the official client that join, come back and fall behind hold what one holds that was there all
 //! along.
 
+use events_core::Fold as _;
 use events_models::{
     AgUiEvent, Message, RunAgentInput,
     agui::{
@@ -60,17 +61,24 @@ impl Trial<'_> {
         Part::Events(fold.content().prelude(fold.order(), &reader))
     }
 
-    fn catch_up(&self, from: usize, to: usize) -> Part {
+    /// What brings a client to the present that has lost events: by what it has been sent, and by what is worked
+    /// out backwards, if that is something else.
+    fn catch_ups(&self, from: usize, to: usize) -> Vec<(&'static str, Part)> {
+        let log = &self.thread.log;
         let mut since = OpenSet::default();
-        self.thread.log[..from]
-            .iter()
-            .for_each(|event| since.see(event));
+        log[..from].iter().for_each(|event| since.see(event));
+        let fold = fold(&log[..to]);
+        let before = OpenSet::before(&fold.open(), &log[from..to]);
         let reader = Reader {
             input: None,
             generation: self.generation,
         };
-        let fold = fold(&self.thread.log[..to]);
-        Part::Events(fold.content().catch_up(fold.order(), &since, &reader))
+        let part = |open| Part::Events(fold.content().catch_up(fold.order(), open, &reader));
+        let mut parts = vec![("behind", part(&since))];
+        if before != since {
+            parts.push(("back behind", part(&before)));
+        }
+        parts
     }
 
     fn messages_at(&self, cut: usize) -> Vec<Message> {
@@ -103,9 +111,11 @@ impl Trial<'_> {
         for to in self.cuts(MAX_CUTS / 3) {
             self.add_returns(to, &state, cases);
             for from in self.cuts(MAX_CUTS / 4).filter(|from| *from < to) {
-                let parts = vec![self.log(0, from), self.catch_up(from, to), self.rest(to)];
-                let case = format!("{name}|behind {from} to {to}");
-                cases.case(&case, &[], &state, vec![parts]);
+                for (what, caught_up) in self.catch_ups(from, to) {
+                    let parts = vec![self.log(0, from), caught_up, self.rest(to)];
+                    let case = format!("{name}|{what} {from} to {to}");
+                    cases.case(&case, &[], &state, vec![parts]);
+                }
             }
         }
     }
@@ -159,9 +169,12 @@ fn fault(what: &str, held: &Held, whole: &Held) -> Option<String> {
     } else {
         sorted(&held.messages) == sorted(&whole.messages)
     };
-    // Who has an old state and is told none keeps it.
-    let is_state_right = held.state == whole.state
-        || (whole.state == json!({}) && held.state == json!({"old": true}));
+    // Who has an old state and is told none keeps it, also when patches then begin a state.
+    let mut state = held.state.clone();
+    if let Some(members) = state.as_object_mut() {
+        members.remove("old");
+    }
+    let is_state_right = state == whole.state;
     if are_messages_right && is_state_right {
         return None;
     }

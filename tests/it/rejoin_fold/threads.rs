@@ -112,6 +112,25 @@ pub(super) fn handmade() -> Vec<Thread> {
 {"type":"RUN_FINISHED","threadId":"thread","runId":"r3"}"#,
         ),
         thread_of(
+            "a run fails after its end",
+            r#"
+{"type":"RUN_STARTED","threadId":"thread","runId":"r"}
+{"type":"TEXT_MESSAGE_START","messageId":"m1","role":"assistant"}
+{"type":"TEXT_MESSAGE_CONTENT","messageId":"m1","delta":"done"}
+{"type":"TEXT_MESSAGE_END","messageId":"m1"}
+{"type":"RUN_FINISHED","threadId":"thread","runId":"r"}
+{"type":"RUN_ERROR","message":"no"}"#,
+        ),
+        thread_of(
+            "a state begins with a patch",
+            r#"
+{"type":"RUN_STARTED","threadId":"thread","runId":"r"}
+{"type":"TEXT_MESSAGE_START","messageId":"m1","role":"assistant"}
+{"type":"STATE_DELTA","delta":[{"op":"add","path":"/a","value":1}]}
+{"type":"TEXT_MESSAGE_END","messageId":"m1"}
+{"type":"RUN_FINISHED","threadId":"thread","runId":"r"}"#,
+        ),
+        thread_of(
             "text goes where other things are",
             r#"
 {"type":"RUN_STARTED","threadId":"thread","runId":"r"}

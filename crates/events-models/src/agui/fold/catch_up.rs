@@ -22,7 +22,8 @@ impl ThreadContent {
     /// Messages come before the ends, so that whoever acts on an end finds the whole message. If the run has
     /// ended since, then also its end; and if it is not the last run, a [prelude](ThreadContent::prelude) of
     /// that one. Whole runs in between are not told. How a run has ended is remembered for the last eight; for
-    /// an older one it is RUN_ERROR with [`OUTCOME_UNKNOWN`].
+    /// an older one it is RUN_ERROR with [`OUTCOME_UNKNOWN`]. Who may or may not be in a run that has failed gets
+    /// RUN_ERROR, and then the prelude.
     ///
     /// Of a thread that is [too large](ThreadContent::is_too_large) a client in mid-run is told by RUN_ERROR;
     /// what follows of the run must then not be sent.
@@ -46,6 +47,8 @@ impl ThreadContent {
             events.push(too_large());
         } else if self.is_within(run) {
             self.catch_up_within_run(order, since, reader, &mut events);
+        } else if *run == RunMark::Unclear {
+            return self.catch_up_unclear(order, reader);
         } else {
             self.restate(order, reader, self.messages.n_right_since(0), &mut events);
             let end = self.end_of_run(run);
@@ -65,6 +68,21 @@ impl ThreadContent {
             }
         }
         in_form(events, reader.generation)
+    }
+
+    /// Catches up a client of which it is not known whether it is in a run.
+    ///
+    /// Nothing but RUN_ERROR is valid both in a run and after one, and nothing but a run may follow it: so the
+    /// last one is told again, like to a client that joins.
+    fn catch_up_unclear(&self, order: &ThreadOrder, reader: &Reader<'_>) -> Vec<AgUiEvent> {
+        let end = self.end_of_run(&RunMark::Unclear);
+        let error = end.map_or_else(outcome_unknown, |end| end.event.clone());
+        let mut events = in_form(vec![error], reader.generation);
+        // A thread of nothing but errors has no run to tell of, and no error may follow an error.
+        if self.runs.start.is_some() || end.is_none() {
+            events.extend(self.begin(order, reader, self.messages.n_right_since(0)));
+        }
+        events
     }
 
     fn is_within(&self, run: &RunMark) -> bool {
@@ -90,7 +108,7 @@ impl ThreadContent {
                 (RunMark::Finished(id), AgUiEvent::RunFinished(finished)) => {
                     finished.run_id.as_str() == &**id
                 }
-                (RunMark::Failed, AgUiEvent::RunError(_)) => true,
+                (RunMark::Failed | RunMark::Unclear, AgUiEvent::RunError(_)) => true,
                 _ => false,
             })
     }

@@ -17,8 +17,11 @@ pub(super) enum RunMark {
     Named(Arc<str>),
     /// It is known to have ended with RUN_FINISHED, which gave this id.
     Finished(Arc<str>),
-    /// It is known to have ended with RUN_ERROR, or not to have been active before one.
+    /// It is known to have ended with RUN_ERROR.
     Failed,
+    /// Whether it was active is not known: what followed is RUN_ERROR, which may also come without a run or
+    /// after its RUN_FINISHED.
+    Unclear,
 }
 
 /// Something that is open.
@@ -126,7 +129,8 @@ impl OpenSet {
     /// Works out what was open before some events of a thread, from what is open after them.
     ///
     /// `after` are the events between that moment and `head`, or the [structural](AgUiEvent::is_structural)
-    /// ones among them. Of what a RUN_ERROR hides nothing is known; it may follow whatever is open.
+    /// ones among them. Of what a RUN_ERROR hides nothing is known; it may follow whatever is open, and also a
+    /// run that has finished.
     pub fn before<'e>(head: &Self, after: impl IntoIterator<Item = &'e AgUiEvent>) -> Self {
         let mut told = Told::default();
         for event in after {
@@ -134,6 +138,9 @@ impl OpenSet {
                 AgUiEvent::RunStarted(_) => return Self::default(),
                 AgUiEvent::RunFinished(end) => {
                     return told.at_end_of(RunMark::Finished(end.run_id.to_shared()));
+                }
+                AgUiEvent::RunError(_) if told.is_nothing() => {
+                    return told.at_end_of(RunMark::Unclear);
                 }
                 AgUiEvent::RunError(_) => return told.at_end_of(RunMark::Failed),
                 AgUiEvent::SubagentStarted(start) => told.subagent(&start.subagent_run_id, false),
@@ -149,7 +156,7 @@ impl OpenSet {
         told.within_run_of(head)
     }
 
-    /// Tells whether the connection is within a run.
+    /// Tells whether the connection is within a run, or may be for all that is known.
     #[must_use]
     pub const fn is_run_active(&self) -> bool {
         self.run.is_some()
@@ -186,6 +193,10 @@ struct Told {
 }
 
 impl Told {
+    fn is_nothing(&self) -> bool {
+        self.items.is_empty() && self.subagents.is_empty()
+    }
+
     fn item(&mut self, item: OpenItem, was_open: bool) {
         self.items.entry(item).or_insert(was_open);
     }

@@ -211,6 +211,32 @@ fn how_a_run_ended_is_told_while_it_is_remembered() {
 }
 
 #[test]
+fn who_may_have_seen_a_run_end_before_it_failed_is_told_that_first() {
+    const ERROR: &str = r#"{"type":"RUN_ERROR","message":"no"}"#;
+    let types = |fold: &ThreadFold, missed: &[&str]| {
+        let missed: Vec<_> = missed.iter().map(|line| event(line)).collect();
+        let told = fold.catch_up(&OpenSet::before(&fold.open(), &missed));
+        told.iter()
+            .map(|event| event.event_type().as_str())
+            .collect::<Vec<_>>()
+    };
+    let told = ["RUN_ERROR", "RUN_STARTED", "MESSAGES_SNAPSHOT", "RUN_ERROR"];
+    assert_eq!(types(&run(&[FINISH, ERROR]), &[ERROR]), told);
+    assert_eq!(types(&run(&[ERROR]), &[ERROR]), told);
+    // What has begun says that a run was active.
+    let step = r#"{"type":"STEP_STARTED","stepName":"s"}"#;
+    assert_eq!(
+        types(&run(&[step, ERROR]), &[step, ERROR]),
+        ["MESSAGES_SNAPSHOT", "RUN_ERROR"]
+    );
+    // No error may follow an error.
+    let mut fold = ThreadFold::default();
+    fold.apply(event(ERROR)).unwrap();
+    assert_eq!(types(&fold, &[ERROR]), ["RUN_ERROR"]);
+    assert_eq!(types(&ThreadFold::default(), &[ERROR]), ["RUN_ERROR"]);
+}
+
+#[test]
 fn older_clients_are_told_in_their_form() {
     let fold = run(&[
         r#"{"type":"TOOL_CALL_RESULT","messageId":"m","toolCallId":"c","content":[{"type":"text","text":"x"}]}"#,
