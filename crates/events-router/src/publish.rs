@@ -14,8 +14,9 @@ impl EventRouter {
         user: &UserId,
         items: impl IntoIterator<Item = Item> + AsRef<[Item]>,
     ) -> Result<Published, PublishError> {
-        let mut n_durable = 0;
+        let (mut n_durable, mut may_grow) = (0, false);
         for (index, item) in items.as_ref().iter().enumerate() {
+            may_grow |= item.may_grow();
             item.validate()
                 .map_err(|refusal| PublishError::Refused { index, refusal })?;
             n_durable += usize::from(!matches!(item.event, BusEvent::Analytics(_)));
@@ -32,6 +33,11 @@ impl EventRouter {
             durable.for_each(drop);
             Published::default()
         } else {
+            // What only goes on and ends is taken also when there is no room for more.
+            if may_grow {
+                let now_ms = self.inner.clock.now_ms();
+                self.inner.lanes.check_room(now_ms)?;
+            }
             self.append(user, durable, n_durable == 1)?
         };
         for event in analytics {
@@ -52,7 +58,6 @@ impl EventRouter {
         is_single: bool,
     ) -> Result<Published, PublishError> {
         let inner = &*self.inner;
-        inner.lanes.check_room(inner.clock.now_ms())?;
         let published = inner.lanes.in_lane(user, &*inner.clock, |state| {
             self.end_overdue_runs(state, user);
             self.append_in(state, Batch::new(is_single, inner), user, items)
@@ -139,6 +144,17 @@ impl crate::router::Inner {
 }
 
 impl Item {
+    /// Tells whether the event may add to the order state of its user.
+    const fn may_grow(&self) -> bool {
+        match &self.event {
+            BusEvent::AgUi { event, .. } => {
+                event.may_add_ids() && !matches!(event, AgUiEvent::RunError(_))
+            }
+            BusEvent::Analytics(_) => false,
+            BusEvent::A2A(_) | BusEvent::System(_) | BusEvent::Context(_) => true,
+        }
+    }
+
     /// Checks an event that was built in Rust; what was read from JSON has been checked then.
     fn validate(&self) -> Result<(), Refusal> {
         match &self.event {

@@ -176,3 +176,30 @@ async fn the_estimate_of_order_state_stays_near_the_truth() {
     }
     assert_eq!(router.order_stats().bytes, before);
 }
+
+#[tokio::test]
+async fn when_there_is_no_room_what_goes_on_and_ends_is_taken_still() {
+    let router = EventRouter::new(RouterConfig {
+        order_bytes: 100_000,
+        ..RouterConfig::default()
+    });
+    let publish = |event| router.publish_now(&ada(), [in_thread("t", event)]);
+    publish(AgUiEventBuilder::run_started("t", "r", None)).unwrap();
+    let mut n_steps = 0;
+    let refused = loop {
+        n_steps += 1;
+        let name = format!("{n_steps}-{}", "s".repeat(1_000));
+        if let Err(error) = publish(AgUiEventBuilder::step_started(name)) {
+            break error;
+        }
+        assert!(n_steps < 1_000, "no bound was hit");
+    };
+    assert!(
+        matches!(refused, PublishError::Log(EventError::Overloaded(_))),
+        "{refused}"
+    );
+    let first = format!("1-{}", "s".repeat(1_000));
+    publish(AgUiEventBuilder::step_finished(first)).unwrap();
+    publish(AgUiEventBuilder::run_error("given up", None)).unwrap();
+    assert_eq!(router.active_runs(), 0);
+}
