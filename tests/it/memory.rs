@@ -153,6 +153,16 @@ async fn a_flood_takes_no_more_memory_than_was_said() -> io::Result<()> {
     flooded.check("threads");
     assert!(flooded.metric("events_order_refused_full_total ").await? > 0);
 
+    // Runs can be ended although there is no room; then their users become idle and give it back.
+    let ends = |number: usize| {
+        let thread = format!("{}-{number}", "t".repeat(300));
+        let path = format!("/publish/agui/many-{}?thread={thread}", number % 8);
+        let end = r#"{"type":"RUN_ERROR","message":"over"}"#;
+        Request::post(&path, "application/json", end)
+    };
+    flood(300, ends, address).await;
+    assert_eq!(flooded.metric("events_active_runs ").await?, 0);
+
     // Streams that are not read, of users whose history is full of large events.
     let event = format!(
         r#"{{"type":"CONTEXT_UPDATED","contextId":"c","name":"{}","timestamp":1}}"#,
@@ -168,7 +178,6 @@ async fn a_flood_takes_no_more_memory_than_was_said() -> io::Result<()> {
         let path = format!("/publish/system/slow-{}", number % 15);
         Request::post(&path, "application/json", &event)
     };
-    // Room for new users comes as those of before become idle.
     let fills = async {
         while flooded
             .metric("events_log_evicted_total_bound_total ")
