@@ -222,25 +222,24 @@ fn route_agui_folded(bencher: Bencher<'_, '_>, fold_bytes: usize) {
 }
 
 /// Joins a thread and reads its prelude; nothing has been said since the last joiner.
-#[divan::bench(args = [100, 10_000], sample_size = 4)]
+#[divan::bench(args = [100, 10_000])]
 fn join(bencher: Bencher<'_, '_>, n_deltas: usize) {
     let (router, user) = with_deltas(fold::MAX_BYTES, n_deltas);
     bencher.bench_local(|| read_prelude(&router, &user));
 }
 
-/// The same after something has been said: the prelude is made anew.
-#[divan::bench(args = [100, 10_000], sample_size = 4)]
+/// Publishes a delta and joins: the prelude is made anew.
+#[divan::bench(args = [100, 10_000])]
 fn join_after_a_delta(bencher: Bencher<'_, '_>, n_deltas: usize) {
     let (router, user) = with_deltas(fold::MAX_BYTES, n_deltas);
-    bencher
-        .with_inputs(|| {
-            route(
-                &router,
-                &user,
-                AgUiEventBuilder::text_message_content("m1", "."),
-            )
-        })
-        .bench_local_values(|_| read_prelude(&router, &user));
+    bencher.bench_local(|| {
+        route(
+            &router,
+            &user,
+            AgUiEventBuilder::text_message_content("m1", "."),
+        );
+        read_prelude(&router, &user)
+    });
 }
 
 fn read_prelude(router: &EventRouter, user: &UserId) -> usize {
