@@ -295,7 +295,7 @@ fn end_of_string(bytes: &[u8], mut at: usize) -> Result<usize, InvalidEvent> {
     Ok(at)
 }
 
-/// Reads `uXXXX` at a place.
+/// Reads the letter `u` and four hexadecimal digits at a place.
 fn code_unit(bytes: &[u8], at: usize) -> Option<u32> {
     let digits = bytes.get(at..at + 5)?.strip_prefix(b"u")?;
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
