@@ -85,6 +85,7 @@ pub use cli::{CliOutputEvent, CliOutputEventBuilder};
 pub use context::{ContextEvent, ContextEventBuilder};
 pub use invalid::{InvalidEvent, InvalidKind};
 pub use llm::{
-    StreamDetail, StreamState, StreamSummary, TuiStreamEvent, TuiStreamEventBuilder, Usd,
+    ActiveStreams, AlertKind, ModelTotals, StreamAlert, StreamDetail, StreamFeedFrame, StreamState,
+    StreamSummary, StreamTotals, TuiStreamEvent, TuiStreamEventBuilder, Usd,
 };
 pub use system::{ContextSummary, SystemEvent, SystemEventBuilder, SystemEventType};

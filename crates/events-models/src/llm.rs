@@ -1,8 +1,10 @@
 //! Streams of language models, as a screen of running requests shows them.
 
+mod feed;
 mod summary;
 mod usd;
 
+pub use feed::{ActiveStreams, AlertKind, ModelTotals, StreamAlert, StreamFeedFrame, StreamTotals};
 pub use summary::{StreamState, StreamSummary};
 pub use usd::Usd;
 

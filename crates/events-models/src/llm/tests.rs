@@ -119,3 +119,44 @@ fn a_summary_has_its_json_and_leaves_out_what_is_not_known() {
     );
     assert!(!summary.is_active());
 }
+
+#[test]
+fn a_frame_of_the_feed_reads_back_whatever_its_type() {
+    let alert = StreamAlert {
+        kind: AlertKind::HourlyCost,
+        is_raised: true,
+        request_id: None,
+        message: "$12.50 in the last hour".to_owned(),
+        timestamp: 1,
+    };
+    let active = ActiveStreams {
+        at: 2,
+        since: 1,
+        streams: vec![StreamSummary::new("r".into(), "m", 1)],
+        totals: StreamTotals {
+            started: 1,
+            cost_usd: Usd::from_dollars(0.25).unwrap(),
+            ..StreamTotals::default()
+        },
+        models: vec![ModelTotals {
+            provider: None,
+            model: "m".to_owned(),
+            totals: StreamTotals::default(),
+        }],
+        alerts: vec![alert.clone()],
+        lost: 0,
+    };
+    let event = TuiStreamEventBuilder::completed("r", Some(1), None, None);
+    for (frame, kind) in [
+        (StreamFeedFrame::Active(active), "active"),
+        (StreamFeedFrame::Alert(alert), "alert"),
+        (StreamFeedFrame::Event(event), "completed"),
+    ] {
+        let json = serde_json::to_value(&frame).unwrap();
+        assert_eq!(json["type"], kind);
+        assert_eq!(
+            serde_json::from_value::<StreamFeedFrame>(json).ok(),
+            Some(frame)
+        );
+    }
+}
