@@ -64,7 +64,7 @@ pub(crate) async fn publish_live(
             return problem.into_response();
         }
     };
-    let event_limit = state.router().log().store().limits().event_bytes;
+    let event_limit = state.router().store().limits().event_bytes;
     let live = Live {
         state,
         target,

@@ -66,7 +66,7 @@ fn registry(state: &StreamState) -> Registry {
             .set(signed(n));
     }
     registry.register("connections", "Open connections", connections);
-    register_log(&mut registry, "log", router.log().store());
+    register_log(&mut registry, "log", router.store());
     register_log(&mut registry, "analytics", router.analytics().store());
     register_gauge(
         &mut registry,

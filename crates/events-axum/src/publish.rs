@@ -223,7 +223,7 @@ async fn publish_body(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Answer, Problem> {
-    let event_limit = state.router().log().store().limits().event_bytes;
+    let event_limit = state.router().store().limits().event_bytes;
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())

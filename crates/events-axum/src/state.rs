@@ -217,7 +217,7 @@ impl StreamState {
     pub fn drain(&self) {
         tracing::info!(window = ?self.inner.config.drain_window, "draining streams");
         self.inner.drain.begin();
-        self.inner.router.log().store().wake_all();
+        self.inner.router.store().wake_all();
         self.inner.router.analytics().store().wake_all();
     }
 

@@ -242,6 +242,8 @@ impl<E: ToSse> GenericBroadcaster<E> {
             name: frame.event,
             json: frame.data,
             tag: 0,
+            key: None,
+            note: bytes::Bytes::new(),
         };
         self.store.append(user, std::slice::from_ref(&record), None)
     }

@@ -128,6 +128,8 @@ fn record(payload: usize) -> Record {
         name: None,
         json: payload.to_string().into(),
         tag: 0,
+        key: None,
+        note: bytes::Bytes::new(),
     }
 }
 

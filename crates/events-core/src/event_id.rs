@@ -74,6 +74,15 @@ impl EventId {
         }
     }
 
+    /// Returns the tag, or a random one for 0, which means that there is none.
+    #[must_use]
+    pub fn tag_or_random(tag: Tag) -> Tag {
+        match tag & Self::TAG_MASK {
+            0 => fastrand::u32(1..=Self::TAG_MASK),
+            tag => tag,
+        }
+    }
+
     /// Returns the cursor of a client that has seen nothing yet: `<epoch>.0.0`.
     #[must_use]
     pub const fn before_first(epoch: Epoch) -> Self {

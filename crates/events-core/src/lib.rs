@@ -23,8 +23,10 @@
 mod broadcaster;
 mod bus;
 mod clock;
+mod entry;
 mod error;
 mod event_id;
+mod event_log;
 mod fold;
 mod frame;
 mod ids;
@@ -33,11 +35,13 @@ mod log;
 pub use broadcaster::{Broadcaster, EventSender, SSE_BUFFER};
 pub use bus::EventBus;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use entry::{Entry, EntryError};
 pub use error::{EventError, EventResult};
 pub use event_id::{Epoch, EventId, ParseEventIdError, Tag};
+pub use event_log::{Checkpoint, EventLog, LogCounter, Logged, MsgKey, Page, Tail, Tailed};
 pub use fold::Fold;
 pub use frame::{Envelope, Frame};
 pub use ids::{
     ConnectionId, ContextId, MessageId, RequestId, TaskId, ThreadId, ToolCallId, UserId,
 };
-pub use log::{Appending, Channel, Channels, EventLog, Record, RecordIds};
+pub use log::{Channel, Channels, Record, RecordIds};

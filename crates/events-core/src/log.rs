@@ -1,11 +1,11 @@
-//! The contract of a log: it gives ids, it is the only source of delivery.
+//! What a log keeps: records, by channel.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::{Epoch, EventId, EventResult, UserId};
+use crate::{EventId, MsgKey};
 
 /// Names the kind of a record, by number; at most 16 kinds. What a number means is the router's business.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -26,7 +26,23 @@ impl Channel {
         Self(number)
     }
 
+    /// Makes a channel of a number that was stored; none if it cannot be one.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        if number < Self::MAX {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
     /// Returns the number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// Returns the number, as an index.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -91,52 +107,11 @@ pub struct Record {
     pub json: Bytes,
     /// Bits that tell this event from another that may once get the same number; 0 = let the log choose.
     pub tag: u32,
+    /// The publisher's message id, so that a retry is known; only for logs that keep it.
+    pub key: Option<MsgKey>,
+    /// What the router wants to know of the record when it reads it again; mostly empty. Only for logs that keep it.
+    pub note: Bytes,
 }
 
 /// The ids that the log gave to the records of one append, in their order.
 pub type RecordIds = SmallVec<[EventId; 2]>;
-
-/// The answer of a log that may be in this process or behind a wire.
-pub enum Appending<'a> {
-    /// The log has answered without waiting.
-    Done(EventResult<RecordIds>),
-    /// The log answers later.
-    Waiting(Pin<Box<dyn Future<Output = EventResult<RecordIds>> + Send + 'a>>),
-}
-
-impl fmt::Debug for Appending<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Done(result) => f.debug_tuple("Done").field(result).finish(),
-            Self::Waiting(_) => f.debug_tuple("Waiting").finish_non_exhaustive(),
-        }
-    }
-}
-
-/// A log with one sequence per user. It owns ids and retention, and everything that is delivered comes out of it.
-///
-/// # What an implementation promises
-///
-/// 1. Sequences of one user are strictly increasing, in the order in which appends succeed.
-/// 2. A batch is appended whole or not at all.
-/// 3. What was appended is handed to the log's readers in sequence order, once.
-/// 4. An error says whether the records are in the log (see [`EventError`](crate::EventError)).
-pub trait EventLog: Send + Sync + fmt::Debug {
-    /// Returns the life of the log; it changes when numbers may be given anew.
-    fn epoch(&self) -> Epoch;
-
-    /// Appends records for one user, as one batch.
-    ///
-    /// With `expected_last`, the append succeeds only if the user's last sequence is still that one;
-    /// otherwise the answer is [`EventError::Conflict`](crate::EventError::Conflict).
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped [`Appending::Waiting`] leaves the outcome unknown.
-    fn append<'a>(
-        &'a self,
-        user: &'a UserId,
-        records: &'a [Record],
-        expected_last: Option<u64>,
-    ) -> Appending<'a>;
-}

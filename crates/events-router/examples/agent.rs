@@ -29,7 +29,7 @@ async fn main() -> Result<(), PublishError> {
     assert!(matches!(refused, Err(PublishError::Refused { .. })));
     let published = run.finish(None).await?;
     assert_eq!(
-        router.log().store().last(&ada),
+        router.store().last(&ada),
         published.ids[published.ids.len() - 1]
     );
 

@@ -89,7 +89,7 @@ impl Batch {
             undo: Undo::default(),
             is_single,
             thread_of_request: None,
-            event_limit: inner.log_store().limits().event_bytes,
+            event_limit: inner.store.limits().event_bytes,
             growth: 0,
             scratch: Vec::with_capacity(SCRATCH_BYTES),
             now_ms: 0,
@@ -230,6 +230,8 @@ impl Batch {
             name: None,
             json,
             tag,
+            key: None,
+            note: bytes::Bytes::new(),
         });
         Ok(())
     }

@@ -89,7 +89,7 @@ impl EventRouter {
         let inner = &*self.inner;
         // The lane is locked first and the log inside it: once the closure has run, the append cannot fail, so the
         // order state and the log never differ.
-        let appended = inner.log_store().append_with(user, |_last, now_ms| {
+        let appended = inner.store.append_with(user, |_last, now_ms| {
             state.touched_ms = now_ms;
             batch.now_ms = now_ms;
             let taken = items.try_for_each(|(index, item)| {
@@ -134,12 +134,6 @@ impl EventRouter {
         state
             .threads
             .closing_events(thread, run, self.inner.clock.now_ms())
-    }
-}
-
-impl crate::router::Inner {
-    pub(crate) fn log_store(&self) -> &events_broadcast::LogStore {
-        self.agui.store()
     }
 }
 

@@ -17,7 +17,7 @@ use events_models::{
 
 use crate::{
     A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, BusEvent, ContextBroadcaster, Item,
-    MemoryLog, PublishError, Published, Routed, RouterConfig, Run, Subscribe,
+    PublishError, Published, Routed, RouterConfig, Run, Subscribe,
     contexts::ContextBook,
     known::MsgHasher,
     lane::LaneState,
@@ -36,7 +36,7 @@ pub struct EventRouter {
 }
 
 pub(crate) struct Inner {
-    log: MemoryLog,
+    pub(crate) store: LogStore,
     pub(crate) agui: AgUiBroadcaster,
     pub(crate) a2a: A2ABroadcaster,
     pub(crate) contexts: ContextBroadcaster,
@@ -71,7 +71,7 @@ impl EventRouter {
             a2a: A2ABroadcaster::on(&store, A2A_VIEW),
             contexts: ContextBroadcaster::on(&store, CONTEXTS_VIEW),
             analytics: AnalyticsBroadcaster::on(&analytics_store, ANALYTICS_VIEW),
-            log: MemoryLog::new(store),
+            store,
             lanes: Lanes::new(users, millis(idle), budget),
             msg_hasher: MsgHasher::default(),
             runs_timed_out: AtomicU64::new(0),
@@ -106,10 +106,10 @@ impl EventRouter {
         &self.inner.analytics
     }
 
-    /// Returns the log.
+    /// Returns the store of the logs that connections read.
     #[must_use]
-    pub fn log(&self) -> &MemoryLog {
-        &self.inner.log
+    pub fn store(&self) -> &LogStore {
+        &self.inner.store
     }
 
     /// Returns the clock that stamps and ages events.
@@ -179,7 +179,7 @@ impl EventRouter {
     pub fn sweep(&self) {
         self.end_all_overdue_runs();
         self.inner.lanes.sweep(self.inner.clock.now_ms());
-        self.inner.log.store().trim(10_000);
+        self.inner.store.trim(10_000);
         self.inner.analytics.store().trim(10_000);
     }
 

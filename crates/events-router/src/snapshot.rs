@@ -98,7 +98,7 @@ impl EventRouter {
         let lane = self.inner.lanes.find(user)?;
         let state = lane.lock();
         // Under the lane's lock nothing is published.
-        let cursor = self.log().store().last(user);
+        let cursor = self.store().last(user);
         state.threads.snapshot(thread.as_str(), cursor)
     }
 
@@ -111,7 +111,7 @@ impl EventRouter {
         let lane = self.inner.lanes.find(user)?;
         let mut state = lane.lock();
         // Under the lane's lock nothing is published.
-        let cursor = self.log().store().last(user);
+        let cursor = self.store().last(user);
         let (status, run_id, is_too_large) = state.threads.standing(thread.as_str())?;
         let reader = Reader {
             input: None,

@@ -107,7 +107,7 @@ impl EventRouter {
             task: view(found.content().task()?, history_length, true),
             updated_at_ms: found.touched_ms(),
             // Under the lane's lock nothing is published.
-            cursor: self.log().store().last(user),
+            cursor: self.store().last(user),
             is_too_large: found.content().is_too_large(),
         })
     }

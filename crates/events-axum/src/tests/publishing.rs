@@ -145,7 +145,7 @@ async fn publish_refusals_say_what_is_wrong_and_where() {
         );
     }
     assert_eq!(
-        hub.state.router().log().store().last(&ada()).seq,
+        hub.state.router().store().last(&ada()).seq,
         0,
         "a refused request leaves nothing behind"
     );

@@ -46,6 +46,8 @@ fn the_oldest_events_of_all_users_go_first() {
             name: None,
             json,
             tag: 0,
+            key: None,
+            note: bytes::Bytes::new(),
         }]
     };
     for user in ["a", "b", "c", "d", "e", "f"] {
@@ -76,6 +78,8 @@ fn record(n_bytes: usize) -> Record {
         name: None,
         json: format!("\"{}\"", "1".repeat(n_bytes)).into(),
         tag: 0,
+        key: None,
+        note: bytes::Bytes::new(),
     }
 }
 
@@ -218,6 +222,8 @@ fn two_streams_of_one_store_share_ids_and_keep_an_event_once() {
             name: None,
             json,
             tag: 0,
+            key: None,
+            note: bytes::Bytes::new(),
         };
         let delivery = store.append(&ada(), &[record], None).unwrap();
         assert_eq!(delivery.reached(&all).woken, 1);
@@ -246,6 +252,8 @@ fn an_expected_last_sequence_is_compared_under_the_lock() {
         name: None,
         json: "1".into(),
         tag: 7,
+        key: None,
+        note: bytes::Bytes::new(),
     }];
     let first = store.append(&ada(), &record, Some(0)).unwrap();
     assert_eq!((first.ids[0].seq, first.ids[0].tag), (1, 7));

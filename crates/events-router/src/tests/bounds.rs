@@ -129,7 +129,7 @@ async fn a_user_without_readers_and_young_events_is_forgotten_everywhere() {
             router.publish(user, event).await.unwrap();
         }
     }
-    let n_users = || (router.log().store().users(), router.order_stats().users);
+    let n_users = || (router.store().users(), router.order_stats().users);
     // One sweep evicts what is old, a later one forgets the user.
     let pass_time = || {
         for _ in 0..4 {
@@ -142,10 +142,10 @@ async fn a_user_without_readers_and_young_events_is_forgotten_everywhere() {
     drop(reader);
     pass_time();
     assert_eq!(n_users(), (0, 0));
-    assert_eq!(router.log().store().used_bytes(), 0);
+    assert_eq!(router.store().used_bytes(), 0);
     assert_eq!(router.order_stats().bytes, 0);
     assert_eq!(router.order_stats().users_forgotten, 2);
-    assert_eq!(router.log().store().stats().snapshot().users_retired, 2);
+    assert_eq!(router.store().stats().snapshot().users_retired, 2);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn a_retry_gets_the_ids_that_it_got_before() {
     assert_eq!((whole.ids.len(), whole.duplicates), (6, 3));
     let again = router.publish_batch(&ada(), items()).await.unwrap();
     assert_eq!((again.ids, again.duplicates), (whole.ids, 6));
-    assert_eq!(router.log().store().last(&ada()).seq, 6);
+    assert_eq!(router.store().last(&ada()).seq, 6);
 }
 
 #[tokio::test]

@@ -115,14 +115,14 @@ async fn a_refused_batch_leaves_no_trace() {
             in_thread("t", AgUiEventBuilder::text_message_end("never opened")),
         ]
     };
-    let before = router.log().store().last(&ada());
+    let before = router.store().last(&ada());
     for _ in 0..2 {
         let (index, refusal) = refusal(router.publish_batch(&ada(), items()).await);
         assert_eq!(index, 2);
         assert!(matches!(refusal, Refusal::Order(_)), "{refusal}");
     }
     assert_eq!(
-        (router.log().store().last(&ada()), router.active_runs()),
+        (router.store().last(&ada()), router.active_runs()),
         (before, 0)
     );
     assert!(read(&mut screen).is_empty());
