@@ -200,6 +200,7 @@ impl UserState {
         position: u64,
         channels: Channels,
         scoped: bool,
+        counts: bool,
     ) -> Option<Missed> {
         // What came before this log began was retired with an earlier log of the same user, if there was one.
         let base = Position {
@@ -214,7 +215,7 @@ impl UserState {
             return None;
         }
         // Every number was an event of these channels, so the difference of numbers counts events.
-        let is_dense = !scoped && position >= self.base && self.seen.is_subset(channels);
+        let is_dense = counts && !scoped && position >= self.base && self.seen.is_subset(channels);
         let is_expired = self.evicted_by_age || position < self.base;
         Some(Missed {
             reason: if is_expired {
