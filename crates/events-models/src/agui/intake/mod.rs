@@ -7,6 +7,7 @@
 //! SUBAGENT_STARTED. The run events and MESSAGES_SNAPSHOT close the items of all lanes.
 
 mod chunk;
+mod relive;
 
 use std::sync::Arc;
 
@@ -319,4 +320,4 @@ const fn closes(event: &AgUiEvent) -> Closes {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::agui) mod tests;
