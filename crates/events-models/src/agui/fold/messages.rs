@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How many ids of dropped messages are remembered.
-const MAX_DROPPED: usize = 4_096;
+pub(super) const MAX_DROPPED: usize = 4_096;
 
 /// A message, and the content of one that patches change.
 #[derive(Clone, Debug)]
@@ -173,13 +173,23 @@ impl Messages {
     }
 
     fn add(&mut self, entry: Entry) -> usize {
-        let place = self.entries.len();
         self.bytes += entry.bytes();
+        self.add_uncounted(entry)
+    }
+
+    fn add_uncounted(&mut self, entry: Entry) -> usize {
+        let place = self.entries.len();
         let id = entry.message.id().clone();
         self.places.entry(id).or_insert(place);
         self.entries.push(entry);
         self.find_calls_in(place);
         place
+    }
+
+    /// Adds an entry at the end of the thread as it has been before; its bytes are counted elsewhere.
+    pub(super) fn add_restored(&mut self, entry: Entry) {
+        let place = self.add_uncounted(entry);
+        self.order.push(place);
     }
 
     /// Finds the calls that a message makes; the first of an id counts.

@@ -8,6 +8,7 @@
 
 mod chunk;
 mod relive;
+mod saved;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use super::{
     order::{ItemKind, OrderError, ThreadOrder, closing_event},
 };
 use chunk::{Chunk, Item};
+pub(in crate::agui) use saved::SavedIntake;
 
 /// The item that a lane's chunks are about.
 #[derive(Clone, PartialEq, Debug)]
