@@ -68,6 +68,7 @@
 pub mod a2a;
 pub mod agui;
 mod analytics;
+mod checkpoint;
 mod cli;
 mod context;
 mod invalid;
@@ -81,6 +82,7 @@ pub use agui::{
     RunAgentInput,
 };
 pub use analytics::{AnalyticsEvent, AnalyticsEventBuilder, AnalyticsEventType};
+pub use checkpoint::CheckpointError;
 pub use cli::{CliOutputEvent, CliOutputEventBuilder};
 pub use context::{ContextEvent, ContextEventBuilder};
 pub use invalid::{InvalidEvent, InvalidKind};
