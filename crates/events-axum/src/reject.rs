@@ -169,7 +169,8 @@ impl Problem {
         }
     }
 
-    fn of_log(error: &EventError) -> Self {
+    /// Turns an error of the log into a problem.
+    pub(crate) fn of_log(error: &EventError) -> Self {
         let detail = error.to_string();
         match error {
             EventError::TooLarge { .. } => {

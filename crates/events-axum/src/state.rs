@@ -4,7 +4,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use events_broadcast::{Batch, Limits};
 use events_core::{EventId, Frame, UserId};
-use events_router::EventRouter;
+use events_router::{EventRouter, OpenUser};
 use events_sse::HEARTBEAT_INTERVAL;
 use tokio::sync::Semaphore;
 
@@ -189,6 +189,12 @@ impl StreamState {
             return Err(Problem::bad_request(detail));
         }
         Ok(())
+    }
+
+    /// Opens a user's log for a request that can be answered with an error.
+    pub(crate) async fn open_user(&self, user: &UserId) -> Result<OpenUser, Problem> {
+        let opening = self.router().open_user(user, None);
+        opening.await.map_err(|error| Problem::of_log(&error))
     }
 
     /// Counts the bound that a problem is about, if it is about one.

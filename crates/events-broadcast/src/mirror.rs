@@ -13,7 +13,7 @@ use crate::{
     Delivery, Limits, LogStore,
     stats::{add, count},
     store::Wakers,
-    user_log::{Entry, Position, UserLog, is_large},
+    user_log::{Entry, Position, UserLog, UserState, is_large},
 };
 
 /// What is special about a store that mirrors a log.
@@ -51,7 +51,8 @@ impl LogStore {
     /// Opens a user's log with what was read of it.
     ///
     /// `previous` is the place of the record before the first of these, and `last` that of the last one, which may
-    /// be none of these.
+    /// be none of these. A log that is open already begins anew: who was connected before `previous` is told of a
+    /// gap and goes on with these.
     ///
     /// # Errors
     ///
@@ -63,25 +64,29 @@ impl LogStore {
         records: Vec<Logged>,
         last: u64,
     ) -> EventResult<()> {
-        let inner = &*self.inner;
-        let now_ms = inner.clock.now_ms();
-        let log = Arc::new(UserLog::new(user.clone(), previous, now_ms));
+        let log = self.find_or_open(user, previous)?;
+        let mut wakers = Wakers::new();
         {
             let mut state = log.lock();
-            for logged in records {
-                let position = Position {
-                    seq: logged.seq,
-                    tag: logged.record.tag,
-                };
-                state.last = position;
-                let entry = self.entry(logged, true);
-                inner.budget.charge(state.push(entry));
+            let before = state.last.seq;
+            while !state.ring.is_empty() {
+                self.inner.budget.release(state.evict_oldest(false));
             }
-            if last > state.last.seq {
-                state.last = Position { seq: last, tag: 0 };
-            }
-            self.evict_beyond_user_bounds(&mut state, now_ms);
+            state.begin_after(previous);
+            state.unpark(before, self.inner.clock.now_ms(), &mut wakers);
+            let _delivery = self.extend_locked(&mut state, records, last, before, &mut wakers);
         }
+        for waker in wakers {
+            waker.wake();
+        }
+        if self.inner.budget.is_exceeded() {
+            self.make_room();
+        }
+        Ok(())
+    }
+
+    fn find_or_open(&self, user: &UserId, previous: u64) -> EventResult<Arc<UserLog>> {
+        let inner = &*self.inner;
         let hash = inner.hasher.hash_one(user);
         let mut shard = self
             .shard(hash)
@@ -92,27 +97,21 @@ impl LogStore {
             |other| other.user == *user,
             |other| inner.hasher.hash_one(&other.user),
         ) {
-            TableEntry::Occupied(_) => {
-                drop(shard);
-                self.release_all(&log);
-            }
+            TableEntry::Occupied(entry) => Ok(Arc::clone(entry.get())),
             TableEntry::Vacant(entry) => {
                 if inner.users.load(Ordering::Relaxed) >= inner.limits.users {
-                    drop(shard);
-                    self.release_all(&log);
                     count(&inner.stats.users_refused);
                     return Err(EventError::Overloaded("too many users have a log"));
                 }
+                let now_ms = inner.clock.now_ms();
+                let log = Arc::new(UserLog::new(user.clone(), previous, now_ms));
                 entry.insert(Arc::clone(&log));
                 drop(shard);
                 inner.users.fetch_add(1, Ordering::Relaxed);
-                inner.budget.enqueue(log, now_ms);
+                inner.budget.enqueue(Arc::clone(&log), now_ms);
+                Ok(log)
             }
         }
-        if inner.budget.is_exceeded() {
-            self.make_room();
-        }
-        Ok(())
     }
 
     /// Shuts a user's log, unless somebody is connected to it; tells whether it is shut.
@@ -143,50 +142,55 @@ impl LogStore {
     ///
     /// Records that are not after the last place are left out. A log that is not open takes nothing.
     pub fn extend(&self, user: &UserId, records: Vec<Logged>, last: u64) -> Delivery {
-        let inner = &*self.inner;
-        let now_ms = inner.clock.now_ms();
-        let mut delivery = Delivery::default();
         let Some(log) = self.find(user) else {
-            return delivery;
+            return Delivery::default();
         };
         let mut wakers = Wakers::new();
-        {
+        let delivery = {
             let mut state = log.lock();
             let before = state.last.seq;
-            let keeps = inner.limits.has_history() || state.has_cursors();
-            state.touched_ms = now_ms;
-            let mut entries = SmallVec::<[Entry; 2]>::with_capacity(records.len());
-            for logged in records {
-                if logged.seq <= state.last.seq {
-                    continue;
-                }
-                state.last = Position {
-                    seq: logged.seq,
-                    tag: logged.record.tag,
-                };
-                delivery.ids.push(state.last.id(inner.epoch));
-                entries.push(self.entry(logged, keeps));
-            }
-            if last > state.last.seq {
-                state.last = Position { seq: last, tag: 0 };
-            }
-            self.deliver(
-                &mut state,
-                entries,
-                before,
-                now_ms,
-                keeps,
-                &mut delivery,
-                &mut wakers,
-            );
-        }
-        add(&inner.stats.appended, delivery.ids.len());
+            self.extend_locked(&mut state, records, last, before, &mut wakers)
+        };
         for waker in wakers {
             waker.wake();
         }
-        if inner.budget.is_exceeded() {
+        if self.inner.budget.is_exceeded() {
             self.make_room();
         }
+        delivery
+    }
+
+    /// Adds records for readers who have read up to `before`.
+    fn extend_locked(
+        &self,
+        state: &mut UserState,
+        records: Vec<Logged>,
+        last: u64,
+        before: u64,
+        wakers: &mut Wakers,
+    ) -> Delivery {
+        let inner = &*self.inner;
+        let now_ms = inner.clock.now_ms();
+        let mut delivery = Delivery::default();
+        let keeps = inner.limits.has_history() || state.has_cursors();
+        state.touched_ms = now_ms;
+        let mut entries = SmallVec::<[Entry; 2]>::with_capacity(records.len());
+        for logged in records {
+            if logged.seq <= state.last.seq {
+                continue;
+            }
+            state.last = Position {
+                seq: logged.seq,
+                tag: logged.record.tag,
+            };
+            delivery.ids.push(state.last.id(inner.epoch));
+            entries.push(self.entry(logged, keeps));
+        }
+        if last > state.last.seq {
+            state.last = Position { seq: last, tag: 0 };
+        }
+        add(&inner.stats.appended, delivery.ids.len());
+        self.deliver(state, entries, before, now_ms, keeps, &mut delivery, wakers);
         delivery
     }
 

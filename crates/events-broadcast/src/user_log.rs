@@ -12,6 +12,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::{
+    store::Wakers,
     subscription::{Batch, Missed},
     watcher::{Intake, Watcher},
 };
@@ -164,6 +165,29 @@ impl UserState {
             self.ring.shrink_to(self.ring.len() * 2);
         }
         entry.charged() + (n_before - self.ring.capacity()) * size_of::<Entry>()
+    }
+
+    /// Begins anew after this place, as if what came before had never been here. The ring must be empty.
+    pub(crate) fn begin_after(&mut self, place: u64) {
+        self.base = place;
+        self.last = Position { seq: place, tag: 0 };
+        self.evicted.clear();
+        self.evicted_by_age = false;
+        self.seen = Channels::NONE;
+    }
+
+    /// Has every reader look at the log again, those who wait from where they have read to.
+    pub(crate) fn unpark(&mut self, read_to: u64, now_ms: i64, wakers: &mut Wakers) {
+        for (_, watcher) in &mut self.watchers {
+            if let Intake::Cursor(cursor) = &mut watcher.intake {
+                if cursor.parked {
+                    cursor.parked = false;
+                    cursor.position = read_to;
+                    cursor.behind_since = now_ms;
+                }
+                wakers.extend(cursor.waker.take());
+            }
+        }
     }
 
     /// Gives back the space of connections that are gone, once none is left.

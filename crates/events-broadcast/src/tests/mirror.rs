@@ -122,3 +122,19 @@ fn a_mirror_is_shut_when_nobody_is_connected_and_gives_everything_back() {
     store.open(&ada(), 3, vec![], 3).unwrap();
     assert_eq!(store.last(&ada()).seq, 3);
 }
+
+#[tokio::test]
+async fn a_log_that_is_opened_again_tells_its_readers_of_the_hole() {
+    let (store, notes, _) = mirror(true);
+    store.open(&ada(), 0, vec![logged(1)], 1).unwrap();
+    let mut reader = notes.connect(&ada(), Attach::now()).unwrap();
+    assert!(poll(&mut reader).is_none());
+    store.open(&ada(), 10, vec![], 10).unwrap();
+    store.open(&ada(), 20, vec![logged(21)], 21).unwrap();
+    let next = reader.next(&mut Batch::default()).await;
+    assert!(
+        matches!(&next, Next::Missed(missed) if missed.to.seq == 20),
+        "{next:?}"
+    );
+    assert_eq!(texts(&mut reader).await, [(21, "21".to_owned())]);
+}
