@@ -208,7 +208,7 @@ impl Shared {
             return Ok(Applied::Before);
         };
         let inner = &*router.inner;
-        inner.lanes.in_lane(&mirror.user, &*inner.clock, |lane| {
+        let applied = inner.lanes.in_lane(&mirror.user, &*inner.clock, |lane| {
             let mut state = mirror.lock();
             if state.phase == Phase::Ready && last <= state.applied {
                 return Applied::Before;
@@ -245,6 +245,10 @@ impl Shared {
                 relived.deliver,
                 last,
             )))
-        })
+        });
+        if inner.lanes.budget.folds.is_exceeded() {
+            inner.lanes.shed_folds();
+        }
+        applied
     }
 }

@@ -14,6 +14,21 @@ use crate::EventRouter;
 /// Events that one append may have.
 const EVENTS_AT_ONCE: usize = 64;
 
+/// The work on a user. If it is given up halfway, by a panic or because the replica ends, nobody waits for it in vain,
+/// and the next one to need the user begins anew.
+struct Turn(Option<Arc<Mirror>>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(mirror) = self.0.take() {
+            give_up(
+                &mirror,
+                &EventError::Unavailable("the work on this user was given up".into()),
+            );
+        }
+    }
+}
+
 /// What to do next for a user.
 enum Step {
     Read,
@@ -26,18 +41,24 @@ enum Step {
 impl Shared {
     /// Works on a user until there is nothing to do.
     pub(super) async fn work_on(self: Arc<Self>, router: EventRouter, mirror: Arc<Mirror>) {
+        let mut turn = Turn(Some(Arc::clone(&mirror)));
+        self.take_steps(&router, &mirror).await;
+        turn.0 = None;
+    }
+
+    async fn take_steps(&self, router: &EventRouter, mirror: &Arc<Mirror>) {
         loop {
-            match next_step(&mirror) {
+            match next_step(mirror) {
                 Step::Read => {
-                    if let Err(error) = self.read(&router, &mirror).await {
-                        give_up(&mirror, &error);
+                    if let Err(error) = self.read(router, mirror).await {
+                        give_up(mirror, &error);
                         return;
                     }
                 }
-                Step::Publish(jobs) => self.publish(&router, &mirror, jobs).await,
-                Step::Save => self.save(&router, &mirror).await,
+                Step::Publish(jobs) => self.publish(router, mirror, jobs).await,
+                Step::Save => self.save(router, mirror).await,
                 Step::LetGo => {
-                    if self.let_go(&router, &mirror) {
+                    if self.let_go(router, mirror) {
                         return;
                     }
                 }
