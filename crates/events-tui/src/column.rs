@@ -110,7 +110,7 @@ impl View {
                 (C::Code, 4),
                 (C::Duration, 7),
                 (C::Cost, 9),
-                (C::Text, 2),
+                (C::Message, 2),
             ],
         }
     }
@@ -147,6 +147,7 @@ pub(crate) enum Column {
     Status,
     Code,
     Text,
+    Message,
     Running,
     Started,
     Completed,
@@ -185,6 +186,7 @@ impl Column {
             Self::Status => "HTTP",
             Self::Code => "CODE",
             Self::Text => "TEXT",
+            Self::Message => "MESSAGE",
             Self::Running => "RUN",
             Self::Started => "STARTED",
             Self::Completed => "DONE",
@@ -202,13 +204,19 @@ impl Column {
             Self::Input | Self::Cached | Self::FirstToken | Self::Failed => (6, 6),
             Self::Output | Self::Rate => (6, 6),
             Self::Status => (4, 4),
-            Self::Cost | Self::Started | Self::Completed => (7, 7),
-            Self::Id | Self::Spark | Self::Unpriced | Self::Unreported => (8, 8),
+            Self::Cost => (7, 7),
+            Self::Started
+            | Self::Completed
+            | Self::Id
+            | Self::Spark
+            | Self::Unpriced
+            | Self::Unreported => (8, 8),
             Self::Provider | Self::Finish => (9, 10),
             Self::Agent => (8, 12),
             Self::Code => (12, 18),
             Self::Model => (16, 28),
             Self::Text => (12, u16::MAX),
+            Self::Message => (28, u16::MAX),
         }
     }
 
@@ -224,6 +232,7 @@ impl Column {
                 | Self::Finish
                 | Self::Code
                 | Self::Text
+                | Self::Message
         )
     }
 
@@ -275,7 +284,10 @@ impl Column {
                 .http_status
                 .map_or_else(|| UNKNOWN.to_owned(), |status| status.to_string()),
             Self::Code => name(summary.detail.error_code.as_deref()),
-            Self::Text => words(stream, now),
+            Self::Text | Self::Message => {
+                let (first, words) = words(stream, now);
+                first + &words
+            }
             Self::Running
             | Self::Started
             | Self::Completed
@@ -339,7 +351,7 @@ impl Column {
             Self::Finish => text(summary.detail.finish_reason.as_deref()),
             Self::Status => number(summary.detail.http_status.map(u64::from)),
             Self::Code => text(summary.detail.error_code.as_deref()),
-            Self::Text => text(stream.message().or(Some(&summary.text))),
+            Self::Text | Self::Message => text(stream.message().or(Some(&summary.text))),
             Self::Running
             | Self::Started
             | Self::Completed
@@ -420,19 +432,21 @@ pub(crate) const fn tilde(is_guess: bool) -> &'static str {
     if is_guess { "~" } else { "" }
 }
 
-/// The last words of a request: what went wrong, or the end of its text.
-fn words(stream: &Stream, now: i64) -> String {
+/// The last words of a request: what went wrong, or the end of its text; first what must not be cut off.
+pub(crate) fn words(stream: &Stream, now: i64) -> (String, String) {
     /// More than any screen is wide.
     const LONGEST: usize = 2_048;
     if let Some(message) = stream.message() {
-        return text::line(text::prefix(message, LONGEST));
+        return (String::new(), text::line(text::prefix(message, LONGEST)));
     }
     let end = text::line(text::suffix(&stream.summary.text, LONGEST));
     let end = end.split_whitespace().collect::<Vec<_>>().join(" ");
     match stream.stalled(now) {
-        Some(silent) => format!("stalled {} · {end}", number::age(silent)),
-        None if end.is_empty() && stream.outcome() == Outcome::Waiting => "waiting".to_owned(),
-        None => end,
+        Some(silent) => (format!("stalled {} ", number::age(silent)), end),
+        None if end.is_empty() && stream.outcome() == Outcome::Waiting => {
+            (String::new(), "waiting".to_owned())
+        }
+        None => (String::new(), end),
     }
 }
 
@@ -475,32 +489,31 @@ pub(crate) fn fit(columns: &[(Column, u8)], width: u16) -> Vec<(Column, u16)> {
         .filter(|(_, rank)| *rank <= last_rank)
         .map(|(column, _)| (*column, column.width().0))
         .collect();
-    let mut left = u16::try_from(left.max(0)).unwrap_or(0);
-    // The model's name first, for it tells most; the text takes the rest.
+    let left = u16::try_from(left.max(0)).unwrap_or(0);
+    // The names take half of what is left at most, where there is a text for the rest.
+    let is_text = |column: Column| matches!(column, Column::Text | Column::Message);
+    let share = if fitting.iter().any(|(column, _)| is_text(*column)) {
+        left / 2
+    } else {
+        left
+    };
+    let mut of_names = share;
     for wide in [
         Column::Model,
         Column::Agent,
         Column::Code,
         Column::Provider,
         Column::Finish,
-        Column::Text,
     ] {
         if let Some((column, width)) = fitting.iter_mut().find(|(column, _)| *column == wide) {
-            let more = left.min(column.width().1 - *width);
-            let more = if *column == Column::Text || fitting_has_no_text(columns, last_rank) {
-                more
-            } else {
-                more.min(left / 2)
-            };
+            let more = of_names.min(column.width().1 - *width);
             *width += more;
-            left -= more;
+            of_names -= more;
         }
     }
+    let rest = left - (share - of_names);
+    if let Some((_, width)) = fitting.iter_mut().find(|(column, _)| is_text(*column)) {
+        *width += rest;
+    }
     fitting
-}
-
-fn fitting_has_no_text(columns: &[(Column, u8)], last_rank: u8) -> bool {
-    !columns
-        .iter()
-        .any(|(column, rank)| *column == Column::Text && *rank <= last_rank)
 }

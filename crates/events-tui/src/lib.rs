@@ -40,6 +40,8 @@ mod keys;
 mod model;
 mod number;
 mod run;
+#[cfg(test)]
+mod sample;
 mod screen;
 mod text;
 mod view;

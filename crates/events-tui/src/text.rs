@@ -192,6 +192,11 @@ fn wrap_line(line: &str, columns: usize) -> Vec<String> {
             n_columns = width(&rest);
             current = rest;
             word = 0;
+            // A word that filled the line alone leaves no room for what is wide.
+            if n_columns + n_more > columns {
+                broken.push(std::mem::take(&mut current));
+                n_columns = 0;
+            }
         }
         current.push_str(grapheme);
         n_columns += n_more;

@@ -46,7 +46,7 @@ fn places(app: &App, area: Rect) -> Places {
     };
     let is_low = area.height < 16;
     let head = take(if is_low { 1 } else { 3 });
-    let alert = take(u16::from(!app.model().alerts.is_empty()));
+    let alert = take(u16::from(head::has_alert(app)));
     let tabs = take(1);
     let is_list = app.detail.is_none();
     let panel_height = match area.height {

@@ -23,7 +23,7 @@ fn columns_are_left_out_by_rank() {
         "S AGE ID AGENT PROVIDER MODEL IN CACHED OUT TOK/S LAST 8S TTFT COST TEXT"
     );
     assert_eq!(titles(View::Active, 30), "S AGE MODEL");
-    assert_eq!(titles(View::Errors, 80), "S AGO ID MODEL HTTP CODE TEXT");
+    assert_eq!(titles(View::Errors, 80), "S AGO MODEL HTTP CODE MESSAGE");
     assert_eq!(
         titles(View::Models, 80),
         "MODEL RUN STARTED DONE FAILED IN CACHED OUT COST"

@@ -45,11 +45,15 @@ fn rate(app: &App, area: Rect, buffer: &mut Buffer) {
         .collect();
     let now = model.bytes.rate_millis(app.now(), 5) / BYTES_PER_TOKEN;
     let most = rates.iter().copied().max().unwrap_or(0);
-    let title = format!(
-        "tokens/s: ~{} now, ~{} at most",
-        number::rate(now),
-        number::rate(most),
-    );
+    let title = if most == 0 && now == 0 {
+        "tokens/s: none".to_owned()
+    } else {
+        format!(
+            "tokens/s: ~{} now, ~{} at most",
+            number::rate(now),
+            number::rate(most),
+        )
+    };
     frame(app, &title, area, buffer);
     columns(app, &rates, area, buffer);
 }
@@ -78,11 +82,9 @@ fn bars(app: &App, area: Rect) -> (usize, u16) {
 }
 
 fn frame(app: &App, title: &str, area: Rect, buffer: &mut Buffer) {
-    let last = number::age(i64::from(app.window()) * 1_000);
-    let title = text::head(
-        &format!("── {title} · last {last} "),
-        usize::from(area.width),
-    );
+    let last = app.window() / 60;
+    let title = format!("── {title} · {last} min ");
+    let title = text::head(&title, usize::from(area.width));
     let rest = usize::from(area.width).saturating_sub(text::width(&title));
     let line = format!("{title}{}", "─".repeat(rest));
     put(buffer, area, 0, Span::styled(line, ink::faint()));

@@ -17,9 +17,13 @@ const NAME: usize = 12;
 /// Columns from which the facts stand beside the text.
 const WIDE: u16 = 120;
 
+/// Lines of what went wrong.
+const MESSAGE: u16 = 4;
+
 /// Where the parts are.
 pub(super) struct Places {
     facts: Rect,
+    message: Rect,
     title: Rect,
     pub(super) text: Rect,
 }
@@ -55,8 +59,20 @@ pub(super) fn places(app: &App, stream: &Stream, is_wide: bool, area: Rect) -> P
         };
         (Rect { height, ..area }, rest)
     };
+    let n_lines = message(stream, rest.width).len();
+    let n_lines = u16::try_from(n_lines).unwrap_or(MESSAGE).min(MESSAGE);
+    let message = Rect {
+        height: n_lines.min(rest.height.saturating_sub(2)),
+        ..rest
+    };
+    let rest = Rect {
+        y: rest.y + message.height,
+        height: rest.height - message.height,
+        ..rest
+    };
     Places {
         facts,
+        message,
         title: Rect {
             height: rest.height.min(1),
             ..rest
@@ -82,7 +98,7 @@ pub(super) fn draw(app: &App, detail: &Detail, stream: &Stream, area: Rect, buff
         let place = place.intersection(places.facts);
         let style = match name {
             "state" => ink::outcome(app, stream.outcome()).patch(ink::strong()),
-            "error" | "code" => ink::bad(app),
+            "code" => ink::bad(app),
             _ => ink::plain(),
         };
         let room = usize::from(place.width).saturating_sub(NAME);
@@ -93,6 +109,11 @@ pub(super) fn draw(app: &App, detail: &Detail, stream: &Stream, area: Rect, buff
         if place.width > 0 && index % n_lines < place.height {
             put(buffer, place, index % n_lines, spans);
         }
+    }
+    let style = ink::outcome(app, stream.outcome()).patch(ink::strong());
+    let lines = message(stream, places.message.width);
+    for (at, line) in (0..places.message.height).zip(lines) {
+        put(buffer, places.message, at, Span::styled(line, style));
     }
     title(detail, stream, places.title, buffer);
     body(detail, stream, places.text, buffer);
@@ -124,20 +145,26 @@ fn title(detail: &Detail, stream: &Stream, area: Rect, buffer: &mut Buffer) {
 
 fn body(detail: &Detail, stream: &Stream, area: Rect, buffer: &mut Buffer) {
     if detail.lines.is_empty() {
-        let line = match stream.message() {
-            Some(message) => text::line(message),
-            None if stream.summary.is_active() => "no text yet".to_owned(),
-            None => "no text".to_owned(),
+        let line = if stream.summary.is_active() {
+            "no text yet"
+        } else {
+            "no text"
         };
-        for (at, line) in (0..area.height).zip(text::wrap(&line, usize::from(area.width))) {
-            put(buffer, area, at, Span::styled(line, ink::faint()));
-        }
+        put(buffer, area, 0, Span::styled(line, ink::faint()));
         return;
     }
     let seen = detail.lines.iter().skip(detail.offset);
     for (at, line) in (0..area.height).zip(seen) {
         put(buffer, area, at, Span::raw(line.as_str()));
     }
+}
+
+/// What went wrong, or what the gateway has to say, in lines.
+fn message(stream: &Stream, columns: u16) -> Vec<String> {
+    let message = stream.message().map(text::line);
+    message.map_or_else(Vec::new, |message| {
+        text::wrap(&message, usize::from(columns))
+    })
 }
 
 /// What is known, the most important first; what is only there sometimes is left out when it is not.
@@ -196,8 +223,6 @@ fn facts(app: &App, stream: &Stream) -> Vec<(&'static str, String)> {
     add("finish", named(&detail.finish_reason));
     add("http", detail.http_status.map(|status| status.to_string()));
     add("code", named(&detail.error_code));
-    add("error", named(&summary.message));
-    add("notice", named(&detail.notice));
     add("answer id", named(&detail.response_id));
     add(
         "counts",

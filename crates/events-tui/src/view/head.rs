@@ -21,36 +21,27 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         Span::raw(GAP),
         Span::raw(&app.address),
     ];
-    put_both(buffer, area, 0, left, contact(app, usize::from(area.width)));
+    put_both(buffer, area, 0, left, contact(app));
     for (line, facts) in [(1, counts(app)), (2, sums(app))] {
         put(buffer, area, line, in_a_row(facts, usize::from(area.width)));
     }
 }
 
 /// The contact with the hub, and whether the picture stands still.
-fn contact(app: &App, width: usize) -> Vec<Span<'static>> {
+fn contact(app: &App) -> Vec<Span<'static>> {
     let mut spans = match &app.live().contact {
         Contact::Connecting => vec![Span::styled("◌ connecting", ink::doubtful(app))],
         Contact::Connected => vec![Span::styled("● connected", ink::good(app))],
-        Contact::Lost { again_at, cause } => {
+        Contact::Lost { again_at, .. } => {
             let wait = again_at.saturating_sub(app.our_now()).max(0);
             // The last part of a second counts as one.
             let wait = number::age(wait.saturating_add(999));
-            let cause = text::head(&text::line(cause), width.saturating_sub(50));
-            let reason = if cause.is_empty() {
-                String::new()
-            } else {
-                format!(" ({cause})")
-            };
             vec![Span::styled(
-                format!("✗ reconnecting in {wait}{reason}"),
+                format!(" ✗ reconnecting in {wait} "),
                 ink::alarm(app),
             )]
         }
-        Contact::Over { reason } => {
-            let reason = text::head(&text::line(reason), width.saturating_sub(30));
-            vec![Span::styled(format!("✗ over: {reason}"), ink::alarm(app))]
-        }
+        Contact::Over { .. } => vec![Span::styled(" ✗ over ", ink::alarm(app))],
     };
     if let Some(since) = app.model().since {
         let up = number::age(app.now().saturating_sub(since));
@@ -77,10 +68,10 @@ fn counts(app: &App) -> Vec<Fact> {
         }
     };
     let rate = model.bytes.rate_millis(app.now(), 5) / BYTES_PER_TOKEN;
-    let tokens = if rate == 0 {
-        "0".to_owned()
-    } else {
-        format!("~{}", number::rate(rate))
+    let tokens = match rate {
+        _ if !is_known => UNKNOWN.to_owned(),
+        0 => "0".to_owned(),
+        rate => format!("~{}", number::rate(rate)),
     };
     vec![
         ("active", count(model.n_running()), false),
@@ -147,7 +138,29 @@ fn in_a_row(facts: Vec<Fact>, width: usize) -> Vec<Span<'static>> {
     spans
 }
 
+/// Whether there is something to be told in a line of its own.
+pub(super) fn has_alert(app: &App) -> bool {
+    let is_lost = matches!(
+        app.live().contact,
+        Contact::Lost { .. } | Contact::Over { .. }
+    );
+    is_lost || !app.model().alerts.is_empty()
+}
+
+/// Tells why the contact is lost, else the first alert.
 pub(super) fn alert(app: &App, area: Rect, buffer: &mut Buffer) {
+    let lost = match &app.live().contact {
+        Contact::Lost { cause, .. } => Some(cause),
+        Contact::Over { reason } => Some(reason),
+        Contact::Connecting | Contact::Connected => None,
+    };
+    if let Some(cause) = lost {
+        let cause = text::line(cause);
+        let line = format!(" ✗ the picture is the last one: {cause} ");
+        let line = text::head(&line, usize::from(area.width));
+        put(buffer, area, 0, Span::styled(line, ink::bad(app)));
+        return;
+    }
     let alerts = &app.model().alerts;
     // Those of all requests tell more than those of one.
     let first = alerts.iter().rev().min_by_key(|alert| match alert.kind {

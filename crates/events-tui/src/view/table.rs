@@ -22,7 +22,8 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         ..area
     };
     if app.rows.is_empty() {
-        let line = Span::styled(nothing(app), ink::faint());
+        let line = text::head(&nothing(app), usize::from(area.width));
+        let line = Span::styled(line, ink::faint());
         put(buffer, body, u16::from(body.height > 2), line);
         return;
     }
@@ -99,12 +100,23 @@ fn of_stream(app: &App, stream: &Stream, columns: &[(Column, u16)]) -> Vec<Span<
         let style = match column {
             Column::State if stream.is_alerted => ink::bad(app).patch(ink::strong()),
             Column::State => ink::outcome(app, stream.outcome()),
-            Column::Text if stream.message().is_some() => ink::outcome(app, stream.outcome()),
+            Column::Text | Column::Message if stream.message().is_some() => {
+                ink::outcome(app, stream.outcome())
+            }
             Column::Text if stream.stalled(now).is_some() => ink::doubtful(app),
-            Column::Text | Column::Id => ink::faint(),
+            Column::Text | Column::Message | Column::Id => ink::faint(),
             _ => ink::plain(),
         };
-        let is_end = *column == Column::Text && stream.message().is_none();
+        if *column == Column::Text && stream.message().is_none() {
+            // The end of a text is what is new.
+            let (first, words) = column::words(stream, now);
+            let room = usize::from(*width).saturating_sub(text::width(&first));
+            let content = first + &text::tail(&words, room);
+            spans.extend(cell(&content, *column, *width, false, style));
+            continue;
+        }
+        // Of an id the end tells more, for many begin alike.
+        let is_end = *column == Column::Id;
         spans.extend(cell(
             &column.of(stream, now),
             *column,
@@ -167,7 +179,7 @@ fn nothing(app: &App) -> String {
     match app.view {
         View::Active => {
             let base = app.address.trim_end_matches('/');
-            format!("no request is running; what goes through {base}/llm/… shows up here")
+            format!("no request runs; what goes through {base}/llm/… shows here")
         }
         View::Recent => "nothing has ended yet".to_owned(),
         View::Models => "no model was asked yet".to_owned(),
