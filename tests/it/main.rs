@@ -56,4 +56,6 @@ mod tck;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod top;
+#[cfg(test)]
 mod your_handlers;

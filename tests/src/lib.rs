@@ -38,4 +38,5 @@ pub mod sample;
 pub mod server_process;
 pub mod skip;
 pub mod tck_agent;
+pub mod terminal;
 pub mod tls_front;

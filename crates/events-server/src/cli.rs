@@ -16,7 +16,7 @@ use crate::{
 
 pub use arguments::{
     BenchArgs, HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs, Speed,
-    TailArgs, TailStream,
+    TailArgs, TailStream, TopArgs,
 };
 
 /// Keys that were given as flags, and their texts.
@@ -53,6 +53,8 @@ pub enum Command {
     },
     /// Follow a stream.
     Tail(TailArgs),
+    /// Show the running LLM streams on the terminal.
+    Top(TopArgs),
     /// Publish lines.
     Publish(PublishArgs),
     /// Write a stream to a file, with its timing.
@@ -85,6 +87,8 @@ enum CliCommand {
     CheckConfig(CheckConfigArgs),
     /// Follow a stream: one line per event, reconnecting with its cursor, until SIGINT.
     Tail(TailArgs),
+    /// Show the running LLM streams of a hub's gateway, as `top` shows processes; `?` there tells the keys.
+    Top(TopArgs),
     /// Publish one event per line and print the ids. Ends with 1 at the first line that the hub refuses.
     Publish(PublishArgs),
     /// Write a stream to a file, with its timing, until SIGINT.
@@ -203,6 +207,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
             flags: args.keys.0,
         },
         Some(CliCommand::Tail(args)) => Command::Tail(args),
+        Some(CliCommand::Top(args)) => Command::Top(args),
         Some(CliCommand::Publish(args)) => Command::Publish(args),
         Some(CliCommand::Record(args)) => Command::Record(args),
         Some(CliCommand::Replay(args)) => Command::Replay(args),

@@ -138,6 +138,12 @@ pub enum Failure {
         #[source]
         source: io::Error,
     },
+    /// There is nothing to draw on.
+    #[error("standard output is no terminal that a screen could be drawn on")]
+    NoTerminal,
+    /// The terminal does not do what it is asked.
+    #[error("the terminal failed")]
+    Terminal(#[source] io::Error),
     /// Readers did not see what they should have seen.
     #[error("{0}")]
     Delivery(String),
@@ -209,6 +215,8 @@ impl Failure {
             | Self::Recording { .. }
             | Self::Refused(_)
             | Self::Unreachable { .. }
+            | Self::NoTerminal
+            | Self::Terminal(_)
             | Self::Delivery(_) => 1,
         }
     }
@@ -218,6 +226,7 @@ impl Failure {
         Some(match self {
             Self::Listen { .. } => "choose another address with --listen",
             Self::Unreachable { .. } => "check that it runs, and --url",
+            Self::NoTerminal => "use 'events tail --stream llm', with --json for a program",
             Self::LogFilter(_) => "use a level such as \"info\", or \"events_axum=debug\"",
             Self::Nobody => "name the user with --user, or set EVENTS_TOKEN to a token",
             Self::Hub(HubError::Status { status, .. }) => match status {

@@ -56,6 +56,13 @@ fn try_run(
             let _closed = write!(io::stdout(), "{}", commands::check_config(&settings));
             return Ok(());
         }
+        command @ Command::Top(_) => {
+            // Logs would be written over the screen.
+            if !io::stderr().is_terminal() {
+                start_logs("warn")?;
+            }
+            return runtime()?.block_on(commands::run(command, &environment));
+        }
         command @ (Command::Tail(_)
         | Command::Publish(_)
         | Command::Record(_)

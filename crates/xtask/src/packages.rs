@@ -1,4 +1,4 @@
-//! Set-up: the official clients in `target/xtask`, and a browser.
+//! Set-up: the official clients in `target/xtask`, a browser, and a terminal.
 //!
 //! Everything is looked for first, so a second run costs nothing and needs no network.
 
@@ -34,7 +34,8 @@ pub(crate) fn set_up(root: &Path) -> Result<(), String> {
     for client in PYTHON_CLIENTS {
         python_packages(root, client)?;
     }
-    browser(root)
+    browser(root)?;
+    terminal(root)
 }
 
 /// Installs one folder of Node packages, exactly as locked.
@@ -104,16 +105,34 @@ fn browser(root: &Path) -> Result<(), String> {
         println!("browser: {}", path.display());
         return Ok(());
     }
-    if find("apt-get").is_none() || !is_root() {
+    if !may_install() {
         return Err("no Chromium found; install it, or name one with EVENTS_CHROMIUM".to_owned());
     }
+    system_package(root, "chromium")
+}
+
+/// Installs tmux, in which the tests run what draws on a terminal.
+fn terminal(root: &Path) -> Result<(), String> {
+    if let Some(path) = find("tmux") {
+        println!("terminal: {}", path.display());
+        return Ok(());
+    }
+    if !may_install() {
+        return Err("no tmux found; install it".to_owned());
+    }
+    system_package(root, "tmux")
+}
+
+fn system_package(root: &Path, name: &str) -> Result<(), String> {
     let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
     run(root, &quiet, "apt-get -qq update")?;
-    run(
-        root,
-        &quiet,
-        "apt-get -qq install -y --no-install-recommends chromium",
-    )
+    let install = format!("apt-get -qq install -y --no-install-recommends {name}");
+    run(root, &quiet, &install)
+}
+
+/// Whether system packages are Debian's, and ours to install.
+fn may_install() -> bool {
+    find("apt-get").is_some() && is_root()
 }
 
 /// Whether we may install system packages.

@@ -67,7 +67,8 @@ fn a_wrong_line_is_told_in_one_line() {
             "'--limits.connections_per_user'",
         ),
         ("dev --frob.qx 3", "the nearest known key is '--"),
-        ("top", "'top'"),
+        ("topp", "'top'"),
+        ("top --stream llm", "--stream"),
         ("dev --listen", "--listen"),
         ("dev --insecure", "--insecure"),
     ] {
