@@ -11,6 +11,8 @@ mod failures;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+mod measuring;
+#[cfg(test)]
 mod money;
 #[cfg(test)]
 mod proxy;
