@@ -54,6 +54,8 @@ mod encoding;
 mod exchange;
 mod extraction;
 mod formats;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 mod json;
 mod prices;
 mod provider;
