@@ -56,6 +56,8 @@ mod exchange;
 mod extraction;
 mod feed;
 mod formats;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 mod json;
 mod metrics;
 mod prices;
