@@ -202,6 +202,10 @@ impl LlmGateway {
         &self.shared.broadcaster
     }
 
+    pub(crate) fn tap(&self) -> &Tap {
+        &self.shared.tap
+    }
+
     /// Returns the names of the providers.
     pub fn providers(&self) -> impl Iterator<Item = &str> {
         self.shared.providers.keys().map(String::as_str)

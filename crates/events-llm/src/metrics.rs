@@ -5,6 +5,8 @@
 //! only there. What the conventions do not have begins with `events_llm_`.
 
 mod chunk_times;
+#[cfg(feature = "gateway")]
+mod gateway;
 mod labels;
 #[cfg(test)]
 mod tests;

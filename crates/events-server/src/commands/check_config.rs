@@ -1,6 +1,8 @@
 //! `events check-config`: what is in effect.
 
-use crate::{KEYS, Key, Settings, WorstCase, worst_case::Size};
+use crate::{
+    KEYS, Key, PROVIDER_KEYS, Settings, WorstCase, config::without_password, worst_case::Size,
+};
 
 /// Writes the settings as a configuration file that sets the same, with secrets left out, and the memory that they
 /// allow.
@@ -12,6 +14,20 @@ pub(crate) fn check_config(settings: &Settings) -> String {
         let default = shown(key, &key.default_text());
         let note = if value == default { "  # default" } else { "" };
         text.push_str(&format!("{} = {value}{note}\n", key.name));
+    }
+    for (name, provider) in &settings.llm.providers {
+        for key in &PROVIDER_KEYS {
+            let value = quoted(&key.show(provider));
+            let note = if value == quoted(&key.default_text()) {
+                "  # default"
+            } else {
+                ""
+            };
+            text.push_str(&format!(
+                "llm.providers.{name}.{} = {value}{note}\n",
+                key.name
+            ));
+        }
     }
     let worst_case = WorstCase::of(&settings);
     text.push_str(&format!(
@@ -34,20 +50,12 @@ fn shown(key: &Key, value: &str) -> String {
     } else {
         without_password(value)
     };
-    // Only quotes and backslashes would end a string of TOML early; the rest is on one line.
-    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+    quoted(&value)
 }
 
-/// Hides who logs in, in an address that says so.
-pub(super) fn without_password(value: &str) -> String {
-    let Some((scheme, rest)) = value.split_once("://") else {
-        return value.to_owned();
-    };
-    let n_authority = rest.find('/').unwrap_or(rest.len());
-    match rest[..n_authority].rfind('@') {
-        Some(at) => format!("{scheme}://(hidden){}", &rest[at..]),
-        None => value.to_owned(),
-    }
+/// Writes a string of TOML. Only quotes and backslashes would end it early; the rest is on one line.
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]
