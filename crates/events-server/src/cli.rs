@@ -286,6 +286,7 @@ fn in_one_line(error: &clap::Error) -> String {
     let rendered = error.render().to_string();
     let mut line = String::new();
     let mut command = "events".to_owned();
+    let mut has_tip = error.get(ContextKind::SuggestedArg).is_some();
     for told in rendered
         .lines()
         .map(str::trim)
@@ -300,6 +301,11 @@ fn in_one_line(error: &clap::Error) -> String {
         if told.starts_with("For more information") {
             break;
         }
+        // It is none that anybody writes; the nearest key is named below.
+        if told.starts_with("tip:") && told.contains("'--llm.providers'") {
+            has_tip = false;
+            continue;
+        }
         line.push_str(match line.chars().last() {
             None => "",
             Some(':') => " ",
@@ -310,7 +316,6 @@ fn in_one_line(error: &clap::Error) -> String {
     if let Some(rest) = line.strip_prefix("error: ") {
         line = rest.to_owned();
     }
-    let has_tip = error.get(ContextKind::SuggestedArg).is_some();
     if let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
         && let Some(name) = flag.strip_prefix("--")
         && name.contains('.')

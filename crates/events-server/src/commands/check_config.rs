@@ -68,6 +68,9 @@ mod tests {
         let flags = vec![
             ("limits.connections_per_user", "3".to_owned()),
             ("history.age", "90min".to_owned()),
+            ("llm", "up=https://api.example.com/v1".to_owned()),
+            ("llm.providers", "up.inject_stream_usage=true".to_owned()),
+            ("llm.alerts.hourly_cost", "12.5".to_owned()),
         ];
         let settings = Settings::load(&Sources {
             flags,
@@ -84,6 +87,15 @@ mod tests {
             text.contains("listen = \"127.0.0.1:4000\"  # default\n"),
             "{text}"
         );
+        for line in [
+            "llm.providers.up.base_url = \"https://api.example.com/v1\"\n",
+            "llm.providers.up.vendor = \"\"  # default\n",
+            "llm.providers.up.inject_stream_usage = \"true\"\n",
+            "llm.alerts.hourly_cost = \"12.5\"\n",
+            "#   llm gateway: ",
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
         assert!(text.contains("# worst-case memory: "), "{text}");
         assert!(text.contains("#   connections: "), "{text}");
         let folder = tempfile::tempdir().unwrap();

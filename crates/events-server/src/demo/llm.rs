@@ -186,3 +186,59 @@ async fn ask_once(gateway: &Router, n: usize) {
     let mut frames = response.into_body().into_data_stream().take(n_frames);
     while let Some(Ok(_)) = frames.next().await {}
 }
+
+#[cfg(test)]
+mod tests {
+    use events_llm::{NoPrices, RequestInfo, StreamEventBroadcaster, Tap, TuiStreamEvent};
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Asks the provider alone, and reads what it says as the gateway does.
+    async fn told(path: &str, body: &'static str) -> TuiStreamEvent {
+        let broadcaster = Arc::new(StreamEventBroadcaster::default());
+        let mut events = broadcaster.subscribe();
+        let tap = Tap::new(Arc::clone(&broadcaster), Arc::new(NoPrices));
+        let info = RequestInfo::new("r").with_provider(Provider::of_path(path));
+        let exchange = tap.begin(info);
+        let request = Request::post(path).body(Body::from(body)).unwrap();
+        let response = upstream().oneshot(request).await.unwrap();
+        let body = Body::new(exchange.tap_response(response).into_body());
+        to_bytes(body, MAX_REQUEST).await.unwrap();
+        loop {
+            let event = events.try_recv().unwrap();
+            if event.is_terminal() {
+                return event;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_question_has_a_whole_answer_with_tokens_or_the_error_that_it_asks_for() {
+        for (path, body, _) in QUESTIONS {
+            let event = told(path, body).await;
+            match &event {
+                TuiStreamEvent::Completed {
+                    input_tokens: Some(1..),
+                    output_tokens: Some(1..),
+                    detail,
+                    ..
+                } => {
+                    let model = detail.model.as_deref().unwrap();
+                    assert!(model.starts_with("demo-"), "{path}: {model}");
+                    assert!(!detail.partial, "{path}");
+                }
+                TuiStreamEvent::Error { detail, .. } => {
+                    assert!(body.contains(OVERLOADED), "{event:?}");
+                    assert_eq!(detail.http_status, Some(529));
+                }
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_prices_are_a_list() {
+        assert!(prices().is_some());
+    }
+}
