@@ -200,7 +200,7 @@ async fn a_reset_in_the_middle_is_no_clean_end() {
 async fn a_body_that_stops_coming_is_a_408() {
     let mut world = World::with(
         vec![Step::Head, Step::UntilClosed],
-        impatient,
+        |config| config.timeouts.request_idle = Duration::from_millis(200),
         Default::default(),
     )
     .await;

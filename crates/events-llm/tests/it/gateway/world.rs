@@ -16,7 +16,7 @@ pub(crate) struct World {
     /// Where the gateway listens.
     pub(crate) port: u16,
     pub(crate) receiver: Receiver<TuiStreamEvent>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl World {
@@ -61,8 +61,13 @@ impl World {
             gateway,
             port,
             receiver,
-            _tasks: tasks,
+            tasks: tasks,
         }
+    }
+
+    /// Takes the gateway and its server apart from the provider.
+    pub(crate) fn end(self) -> (Provider, (LlmGateway, JoinSet<()>)) {
+        (self.provider, (self.gateway, self.tasks))
     }
 
     /// All events of one request, up to its end.
