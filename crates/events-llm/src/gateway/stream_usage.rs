@@ -1,7 +1,7 @@
 //! A streamed Chat Completion that is made to report its tokens.
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// The member, as it is put in.
@@ -11,14 +11,19 @@ const INCLUDE: &str = "\"include_usage\":true";
 struct Request<'a> {
     #[serde(default)]
     stream: Option<bool>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct Options<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     include_usage: Option<&'a RawValue>,
+}
+
+/// A member that is there, be it `null`.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Asks for usage in a body that asks for a stream and does not say whether it wants usage. All other bytes of the
