@@ -30,6 +30,12 @@ mod harness;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod llm_clients;
+#[cfg(test)]
+mod llm_hub;
+#[cfg(test)]
+mod llm_settings;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod mistakes;

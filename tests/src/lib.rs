@@ -32,6 +32,8 @@ pub mod deadline;
 pub mod devtools;
 pub mod fault_proxy;
 pub mod hub;
+pub mod llm_client;
+pub mod llm_upstream;
 pub mod raw_client;
 pub mod report_server;
 pub mod sample;

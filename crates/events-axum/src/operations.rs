@@ -14,7 +14,7 @@ use events_core::UserId;
 use events_router::{EventRouter, LogHealth, OrderStats};
 use events_sse::ClosingReason;
 use prometheus_client::{
-    encoding::text::encode,
+    encoding::text::{encode_eof, encode_registry},
     metrics::{
         counter::ConstCounter,
         family::Family,
@@ -61,7 +61,11 @@ async fn ready(State(state): State<StreamState>) -> Response {
 
 async fn metrics(State(state): State<StreamState>) -> Response {
     let mut text = String::new();
-    match encode(&mut text, &registry(&state)) {
+    let written = encode_registry(&mut text, &registry(&state)).and_then(|()| {
+        state.write_more_metrics(&mut text);
+        encode_eof(&mut text)
+    });
+    match written {
         Ok(()) => {
             let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, content_type)], text).into_response()
@@ -250,12 +254,7 @@ impl From<ConnectionInfo> for Connection {
 }
 
 fn operator(context: &RequestContext) -> Result<(), Problem> {
-    let refused = || {
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "only an operator may see and end connections",
-        )
-    };
+    let refused = || Problem::not_operator("only an operator may see and end connections");
     context.is_operator().then_some(()).ok_or_else(refused)
 }
 

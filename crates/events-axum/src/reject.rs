@@ -68,6 +68,10 @@ impl Problem {
         )
     }
 
+    pub(crate) fn not_operator(detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }

@@ -1,6 +1,11 @@
 //! What the handlers share.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use events_broadcast::{Batch, Limits};
 use events_core::{EventId, Frame, UserId};
@@ -115,12 +120,16 @@ pub struct StreamState {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// Appends values to the page of metrics.
+type MetricsWriter = dyn Fn(&mut String) + Send + Sync;
+
 pub(crate) struct Inner {
     pub(crate) router: EventRouter,
     pub(crate) config: StreamConfig,
     pub(crate) contexts: Arc<dyn ContextProvider>,
     pub(crate) drain: Drain,
     pub(crate) metrics: Metrics,
+    pub(crate) more_metrics: Mutex<Vec<Arc<MetricsWriter>>>,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) large_bodies: Arc<Semaphore>,
@@ -161,6 +170,7 @@ impl StreamState {
                 contexts,
                 drain,
                 metrics: Metrics::default(),
+                more_metrics: Mutex::default(),
             }),
         }
     }
@@ -175,6 +185,29 @@ impl StreamState {
     #[must_use]
     pub fn edge(&self) -> &Edge {
         &self.inner.metrics.edge
+    }
+
+    /// Shows further values at `/metrics`, behind those of this crate.
+    ///
+    /// The function is called for each scrape. It appends whole families in the text form of OpenMetrics, without the
+    /// mark of the end, and with names that do not begin with `events_` and one of this crate's.
+    pub fn add_metrics(&self, write: impl Fn(&mut String) + Send + Sync + 'static) {
+        let mut writers = self.more_metrics();
+        writers.push(Arc::new(write));
+    }
+
+    /// Appends the values of those who asked for it.
+    pub(crate) fn write_more_metrics(&self, out: &mut String) {
+        // Cloned, so that no lock is held while others write.
+        let writers = self.more_metrics().clone();
+        for write in writers {
+            write(out);
+        }
+    }
+
+    fn more_metrics(&self) -> MutexGuard<'_, Vec<Arc<MetricsWriter>>> {
+        let writers = &self.inner.more_metrics;
+        writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks that a user id can be one.

@@ -193,7 +193,10 @@ impl StreamState {
     }
 
     /// Takes a place among all streams, or says why there is none in a way that browsers come back after.
-    fn place(&self, context: &RequestContext) -> Result<OwnedSemaphorePermit, Box<Response>> {
+    pub(crate) fn place(
+        &self,
+        context: &RequestContext,
+    ) -> Result<OwnedSemaphorePermit, Box<Response>> {
         if self.is_draining() {
             return Err(come_back_later().into());
         }
@@ -214,7 +217,7 @@ impl StreamState {
             })
     }
 
-    fn manner(
+    pub(crate) fn manner(
         &self,
         name: &str,
         query: &StreamQuery,

@@ -48,13 +48,18 @@
 //! 9. What an [`AgUiEmitter`] makes is a valid run, wherever its answer stops.
 
 mod agui;
+mod alerts;
 mod boundary;
 mod broadcaster;
 mod encoding;
 mod exchange;
 mod extraction;
+mod feed;
 mod formats;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 mod json;
+mod metrics;
 mod prices;
 mod provider;
 mod reader;
@@ -62,14 +67,18 @@ mod reading;
 mod registry;
 mod session;
 mod tap;
+mod totals;
 mod usage;
 mod watch;
 
 pub use agui::{AgUiEmitter, AgUiObserver};
+pub use alerts::AlertLimits;
 pub use broadcaster::{DEFAULT_CAPACITY, StreamEventBroadcaster};
 pub use events_models::{StreamState, StreamSummary, TuiStreamEvent, Usd};
 pub use exchange::{Exchange, TappedBody, TappedStream};
 pub use extraction::{Extraction, GiveUp, StreamFailure};
+pub use feed::StreamFeed;
+pub use metrics::LlmMetrics;
 #[cfg(feature = "genai-prices")]
 pub use prices::GenAiPrices;
 pub use prices::{

@@ -3,16 +3,20 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use events_models::{StreamDetail, TuiStreamEvent, Usd};
 use tracing::{debug, warn};
 
 use crate::{
-    Ending, Extraction, Observer, PriceQuery, PriceSource, RequestInfo, StreamEventBroadcaster,
-    StreamFailure, Usage,
+    Ending, Extraction, LlmMetrics, Observer, PriceQuery, PriceSource, RequestInfo,
+    StreamEventBroadcaster, StreamFailure, Usage,
+    metrics::{Finished, LocalTimes},
 };
+
+/// The code of an exchange whose client left.
+pub(crate) const CLIENT_LEFT: &str = "client_disconnected";
 
 /// Bytes of text in a token, roughly, for estimates.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -35,9 +39,14 @@ pub(crate) struct Session {
     request: RequestInfo,
     broadcaster: Arc<StreamEventBroadcaster>,
     prices: Arc<dyn PriceSource>,
+    metrics: Arc<LlmMetrics>,
+    chunk_times: LocalTimes,
     observers: Vec<Box<dyn Observer>>,
     began: Instant,
     first_output: Option<Instant>,
+    last_output: Option<Instant>,
+    /// Whether the answer comes in pieces, so that times between them mean something.
+    is_stream: bool,
     has_started: bool,
     has_finished: bool,
     model: Option<String>,
@@ -58,14 +67,19 @@ impl Session {
         request: RequestInfo,
         broadcaster: Arc<StreamEventBroadcaster>,
         prices: Arc<dyn PriceSource>,
+        metrics: Arc<LlmMetrics>,
     ) -> Self {
         let mut session = Self {
             request,
             broadcaster,
             prices,
+            metrics,
+            chunk_times: LocalTimes::default(),
             observers: Vec::new(),
             began: Instant::now(),
             first_output: None,
+            last_output: None,
+            is_stream: false,
             has_started: false,
             has_finished: false,
             model: None,
@@ -95,6 +109,18 @@ impl Session {
 
     pub(crate) const fn set_http_status(&mut self, status: u16) {
         self.http_status = Some(status);
+    }
+
+    /// Says that the answer comes in pieces.
+    pub(crate) const fn set_stream(&mut self) {
+        self.is_stream = true;
+    }
+
+    /// Counts how long it took to read a chunk.
+    pub(crate) fn count_chunk(&mut self, time: Duration) {
+        if self.chunk_times.add(time) {
+            self.metrics.add_chunk_times(&mut self.chunk_times);
+        }
     }
 
     /// Says that an answer was to come, so that an end without one is a cut.
@@ -128,8 +154,10 @@ impl Session {
             return;
         }
         self.is_known = true;
-        if extraction.is_output() && self.first_output.is_none() {
-            self.first_output = Some(Instant::now());
+        if extraction.is_output() {
+            let now = Instant::now();
+            self.first_output.get_or_insert(now);
+            self.last_output = Some(now);
         }
         let request_id = self.request.request_id.clone();
         self.tell(|observer| observer.extraction(&extraction));
@@ -183,11 +211,13 @@ impl Session {
             }
             Extraction::Ended => self.has_end_mark = true,
             Extraction::Oversized { bytes } => {
+                self.metrics.count_oversized();
                 self.note(format!(
                     "an event of {bytes} bytes was too large to be read"
                 ));
             }
             Extraction::GaveUp(reason) => {
+                self.metrics.count_give_up(reason);
                 self.note(format!("reading stopped: {reason}"));
             }
             Extraction::ReasoningEnded { .. }
@@ -230,16 +260,18 @@ impl Session {
             "an exchange with a provider ended"
         );
         self.tell(|observer| observer.ending(&ending));
+        self.measure(&ending);
         let event = self.terminal_event(ending);
         self.broadcaster.send(event);
     }
 
     /// Says what went wrong, if something did, and whether more was to come.
     fn outcome(&mut self, cause: Cause) -> (Option<StreamFailure>, bool) {
-        let cut = |message: &str| {
+        let cut = |code: Option<&str>, message: &str| {
             let failure = StreamFailure {
                 message: message.to_owned(),
-                ..StreamFailure::default()
+                code: code.map(str::to_owned),
+                kind: None,
             };
             (Some(failure), true)
         };
@@ -250,21 +282,28 @@ impl Session {
         // Many clients close the connection when they have read the end mark.
         let is_whole = self.has_end_mark || (has_finished && self.usage.is_some());
         match cause {
-            Cause::NotAnswered(message) => cut(&message),
+            Cause::NotAnswered(message) => cut(Some("no_answer"), &message),
             Cause::BodyEnded if self.http_status.is_some_and(|status| status >= 400) => {
                 let status = self.http_status.unwrap_or_default();
-                let (failure, _) = cut(&format!("the provider answered with HTTP status {status}"));
+                let (failure, _) = cut(
+                    None,
+                    &format!("the provider answered with HTTP status {status}"),
+                );
                 (failure, false)
             }
             Cause::BodyEnded if has_finished || !self.is_known || self.notice.is_some() => {
                 (None, false)
             }
-            Cause::BodyEnded => cut("the answer ended before it was complete"),
+            Cause::BodyEnded => cut(
+                Some("incomplete_answer"),
+                "the answer ended before it was complete",
+            ),
             Cause::ReaderLeft | Cause::BodyFailed if has_finished => (None, !is_whole),
-            Cause::ReaderLeft => cut("client disconnected"),
-            Cause::BodyFailed => {
-                cut("the connection to the provider failed in the middle of the answer")
-            }
+            Cause::ReaderLeft => cut(Some(CLIENT_LEFT), "client disconnected"),
+            Cause::BodyFailed => cut(
+                Some("provider_disconnected"),
+                "the connection to the provider failed in the middle of the answer",
+            ),
         }
     }
 
@@ -278,6 +317,34 @@ impl Session {
             at: SystemTime::now(),
         };
         catch_unwind(AssertUnwindSafe(|| self.prices.price(&query))).unwrap_or(None)
+    }
+
+    fn measure(&mut self, ending: &Ending) {
+        self.metrics.add_chunk_times(&mut self.chunk_times);
+        let usage = ending.usage.as_ref();
+        let model = self.request.model.as_ref().or(ending.model.as_ref());
+        let of_stream = |instant: Option<Instant>| instant.filter(|_| self.is_stream);
+        let first = of_stream(self.first_output);
+        let finished = Finished {
+            protocol: self.request.provider,
+            vendor: self.request.vendor.as_deref(),
+            model: model.map_or("", String::as_str),
+            failure: ending.failure.as_ref(),
+            http_status: self.http_status.filter(|status| *status >= 400),
+            input_tokens: usage.and_then(|usage| usage.input_tokens),
+            output_tokens: usage.and_then(|usage| usage.output_tokens),
+            cost: ending.cost,
+            duration: self.began.elapsed(),
+            to_first_token: first.map(|first| first.saturating_duration_since(self.began)),
+            of_tokens: first
+                .zip(self.last_output)
+                .map(|(first, last)| last.saturating_duration_since(first)),
+        };
+        let metrics = &self.metrics;
+        // Nothing that is measured may end the answer.
+        if catch_unwind(AssertUnwindSafe(|| metrics.finish(&finished))).is_err() {
+            warn!(request_id = %self.request.request_id, "an answer was not measured");
+        }
     }
 
     fn terminal_event(&self, ending: Ending) -> TuiStreamEvent {

@@ -40,6 +40,7 @@ mod config;
 mod console;
 mod demo;
 mod failure;
+mod llm;
 mod local;
 mod log_spec;
 mod page;
@@ -54,7 +55,10 @@ pub use cli::{
     BenchArgs, Command, HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs,
     Speed, TailArgs, TailStream, TopArgs, parse,
 };
-pub use config::{ConfigError, Field, KEYS, Key, Origin, Settings, Sources};
+pub use config::{
+    ConfigError, Field, KEYS, Key, LlmSettings, Origin, PROVIDER_KEYS, Prices, ProviderKey,
+    Settings, Sources,
+};
 pub use failure::Failure;
 pub use log_spec::{LogSpec, LogSpecError};
 pub use run::run;

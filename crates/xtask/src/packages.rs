@@ -9,10 +9,10 @@ use crate::command::{find, run};
 
 /// The official clients for Node.js: the folder under `tests/clients` with the manifest and the lock,
 /// and under `target/xtask` with the packages.
-const NODE_CLIENTS: [&str; 3] = ["agui-1.0", "agui-0.0.59", "a2a-js"];
+const NODE_CLIENTS: [&str; 4] = ["agui-1.0", "agui-0.0.59", "a2a-js", "llm-js"];
 
 /// The official packages for Python, in folders of the same names.
-const PYTHON_CLIENTS: [&str; 2] = ["a2a-py", "agui-py"];
+const PYTHON_CLIENTS: [&str; 3] = ["a2a-py", "agui-py", "llm-py"];
 
 /// Names under which a browser of the Chromium family is installed.
 const BROWSERS: [&str; 4] = [

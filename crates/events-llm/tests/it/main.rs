@@ -10,6 +10,10 @@ mod ends;
 mod failures;
 #[cfg(test)]
 mod fixtures;
+#[cfg(all(test, feature = "gateway"))]
+mod gateway;
+#[cfg(test)]
+mod measuring;
 #[cfg(test)]
 mod money;
 #[cfg(test)]

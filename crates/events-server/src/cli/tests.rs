@@ -137,3 +137,27 @@ fn completions_know_commands_and_keys() {
         }
     }
 }
+
+#[test]
+fn providers_are_given_by_name_and_their_keys_by_whole_names() {
+    let line = "dev --llm up=http://a --llm two=http://b --llm.providers.up.vendor groq --llm.providers.two.http2=true";
+    let Command::Dev { flags, .. } = of(line).unwrap() else {
+        panic!("not dev");
+    };
+    let expected = [
+        ("llm", "up=http://a"),
+        ("llm", "two=http://b"),
+        ("llm.providers", "up.vendor=groq"),
+        ("llm.providers", "two.http2=true"),
+    ];
+    assert_eq!(flags, expected.map(|(key, text)| (key, text.to_owned())));
+    let Command::Print(help) = of("serve --help").unwrap() else {
+        panic!("no help");
+    };
+    assert!(
+        help.contains("--llm <NAME=URL>") && help.contains("inject_stream_usage"),
+        "{help}"
+    );
+    let error = of("dev --llm.provider.up.base_url http://a").unwrap_err();
+    assert!(error.contains("'--llm.providers.up.base_url'"), "{error}");
+}
