@@ -84,8 +84,9 @@ impl Live {
         assert_eq!(one.prelude(), two.prelude(), "{place}");
         let old = |content: &TaskContent| {
             let mut json = Vec::new();
-            let prelude = content.prelude();
-            prelude.map(|event| event.write_json_v0_3(&mut json).expect("it has a form"));
+            if let Some(event) = content.prelude() {
+                event.write_json_v0_3(&mut json).expect("it has a form");
+            }
             String::from_utf8(json).expect("JSON")
         };
         assert_eq!(old(one), old(two), "{place}");

@@ -11,7 +11,7 @@ use live::{Live, Step, check_cuts};
 
 use super::{ThreadLimits, read};
 use crate::agui::{
-    AgUiEventBuilder as Make,
+    AgUiEventBuilder as Make, MessageRole,
     fold::{MAX_BYTES, ThreadStatus},
     tests::{event, lines_of, transcripts},
 };
@@ -118,6 +118,31 @@ fn a_lower_bound_of_the_reader_holds() {
     let next = event(r#"{"type":"STEP_STARTED","stepName":"s"}"#);
     let refused = intake.admit(next, &mut Vec::new()).unwrap_err();
     assert_eq!(refused.to_string(), "the run uses more than 2 ids");
+}
+
+#[test]
+fn a_checkpoint_takes_about_what_the_content_takes() {
+    let mut live = Live::new(limits(MAX_BYTES));
+    live.take(&Step::Event(Make::run_started("t", "r", None)))
+        .unwrap();
+    let mut sizes = Vec::new();
+    for number in 0..600 {
+        let id = format!("message-{number}");
+        for event in [
+            Make::text_message_start(&*id, MessageRole::Assistant),
+            Make::text_message_content(&*id, "some text\n".repeat(400)),
+            Make::text_message_end(&*id),
+        ] {
+            live.take(&Step::Event(event)).unwrap();
+        }
+        if [0, 599].contains(&number) {
+            sizes.push((live.content.size(), live.saved().len()));
+        }
+    }
+    for (size, saved) in sizes {
+        // Beside the content there are the ids that the run knows, and a few names.
+        assert!(saved < size + size / 50 + 500, "{saved} for {size}");
+    }
 }
 
 proptest! {

@@ -10,6 +10,9 @@ use crate::checkpoint::{CheckpointError, borrowed, require};
 /// Turns beyond this are not believed, so that the next one exists.
 const MAX_TURN: u64 = 1 << 53;
 
+/// The subagent that owns a thing; none for the parent agent.
+type SavedOwner<'a> = Option<Cow<'a, str>>;
+
 /// A checker without its limit. Everything is in an order of its own, so that one state has one form.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -18,9 +21,9 @@ pub(in crate::agui) struct SavedOrder<'a> {
     /// What is open, by kind, with its turn.
     open: [Vec<(Cow<'a, str>, u64)>; 4],
     /// Whose things are, by kind.
-    owners: [Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>; 4],
+    owners: [Vec<(Cow<'a, str>, SavedOwner<'a>)>; 4],
     /// Name, owner and turn, by turn.
-    steps: Vec<(Cow<'a, str>, Option<Cow<'a, str>>, u64)>,
+    steps: Vec<(Cow<'a, str>, SavedOwner<'a>, u64)>,
     /// With their turns while they are active.
     subagents: Vec<(Cow<'a, str>, Option<u64>)>,
     turn: u64,
