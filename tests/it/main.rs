@@ -36,6 +36,10 @@ mod llm_hub;
 #[cfg(test)]
 mod llm_settings;
 #[cfg(test)]
+mod log_disk;
+#[cfg(test)]
+mod log_memory;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod mistakes;
