@@ -146,7 +146,7 @@ fn a_checkpoint_takes_about_what_the_content_takes() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
     fn any_thread_is_the_same_after_every_cut(
