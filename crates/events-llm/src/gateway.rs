@@ -33,7 +33,8 @@
 //! **Failures.** Without an answer a client gets 502 or, if something took too long, 504, as a problem document. An
 //! answer that breaks off breaks off for the client in the same way, never with a clean end. Nothing is tried again,
 //! but for a pooled connection that the provider closed before anything was written to it. When a client leaves, its
-//! request to the provider is given up at once, whatever it waits for.
+//! request to the provider is given up at once, whatever it waits for. When an answer is over before its request is
+//! sent, the rest of the request is not sent.
 //!
 //! **Secrets.** Neither headers nor queries nor bodies are in a log, an event or an error's text.
 

@@ -65,7 +65,7 @@ impl Failure {
             Some(match upload {
                 UploadError::TooLarge => Self::BodyTooLarge,
                 UploadError::TimedOut => Self::BodyTimeout,
-                UploadError::Client => Self::BodyCut,
+                UploadError::Client | UploadError::Answered => Self::BodyCut,
             })
         } else if let Some(error) = cause.downcast_ref::<io::Error>() {
             Self::of_io(error)

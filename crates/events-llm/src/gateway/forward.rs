@@ -36,10 +36,10 @@ use super::{
     problem::Problem,
     route::Route,
     stream_usage,
-    upload::{self, Upload, UploadError},
+    upload::{self, AnswerEnd, Upload, UploadError},
 };
 
-type Answer = http::Response<TappedBody<Idle<Incoming>>>;
+type Answer = http::Response<Held<TappedBody<Idle<Incoming>>, Option<AnswerEnd>>>;
 
 /// Answers a request: with a provider's answer, or with the gateway's own.
 pub(crate) async fn handle(
@@ -70,7 +70,7 @@ async fn forward(
     let request_id = RequestId::from(fresh("llm-"));
     let run = shared.run(&asks, &parts, &request_id)?;
     let detached = asks.is_detached.then(|| shared.detach()).transpose()?;
-    let mut upload = shared.take_body(&parts.headers, body).await?;
+    let (mut upload, answer_end) = shared.take_body(&parts.headers, body).await?;
 
     let protocol = Protocol::of_path(route.path).or(provider.config.protocol);
     let facts = upload.whole().map_or_else(
@@ -94,6 +94,7 @@ async fn forward(
         provider: route.provider.to_owned(),
         is_http2: provider.config.http2,
         request,
+        answer_end,
         exchange,
     };
     let is_head = parts.method == Method::HEAD;
@@ -216,7 +217,11 @@ impl Shared {
     }
 
     /// Reads a short JSON body whole, so that its model is known at once. Others are read as they are sent on.
-    async fn take_body(&self, headers: &HeaderMap, body: Body) -> Result<Upload, Problem> {
+    async fn take_body(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(Upload, Option<AnswerEnd>), Problem> {
         let limit = self.limits.max_request_bytes;
         let idle = self.timeouts.request_idle;
         let length = body.size_hint().exact();
@@ -233,18 +238,22 @@ impl Shared {
             .filter(|length| *length <= max && (may_be_json || *length == 0));
         let room = length.and_then(|length| self.room.take(length as u64));
         let (Some(length), Some(room)) = (length, room) else {
-            return Ok(Upload::stream(body, limit, idle));
+            let (upload, answer_end) = Upload::stream(body, limit, idle);
+            return Ok((upload, Some(answer_end)));
         };
         let bytes = upload::collect(body, length, idle).await;
         let bytes = bytes.map_err(|error| match error {
             UploadError::TooLarge => Problem::body_too_large(limit),
             UploadError::TimedOut => Failure::BodyTimeout.problem("none was asked"),
-            UploadError::Client => Failure::BodyCut.problem("none was asked"),
+            UploadError::Client | UploadError::Answered => {
+                Failure::BodyCut.problem("none was asked")
+            }
         })?;
-        Ok(Upload::Whole {
+        let upload = Upload::Whole {
             bytes,
             _room: Some(room),
-        })
+        };
+        Ok((upload, None))
     }
 }
 
@@ -295,6 +304,7 @@ struct Call {
     provider: String,
     is_http2: bool,
     request: Request<Upload>,
+    answer_end: Option<AnswerEnd>,
     exchange: Exchange,
 }
 
@@ -315,7 +325,9 @@ impl Call {
                 }
                 let body = Idle::new(body, timeouts.answer_idle);
                 let response = http::Response::from_parts(parts, body);
-                return Ok(self.exchange.tap_response(response));
+                let end = self.answer_end;
+                let response = self.exchange.tap_response(response);
+                return Ok(response.map(|body| Held::new(body, end, false)));
             }
             Ok(Err(error)) => Failure::of(&error),
             Err(_elapsed) => Failure::AnswerTimeout,

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::Future as _,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -11,7 +12,7 @@ use std::{
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::idle::{Idle, IdleError};
 
@@ -24,6 +25,8 @@ pub(crate) enum UploadError {
     TimedOut,
     #[error("the client broke the body off")]
     Client,
+    #[error("the answer has ended before the body")]
+    Answered,
 }
 
 impl From<IdleError<axum::Error>> for UploadError {
@@ -34,6 +37,9 @@ impl From<IdleError<axum::Error>> for UploadError {
         }
     }
 }
+
+/// Dropped when an answer is over, so that the rest of its request is not sent.
+pub(crate) type AnswerEnd = oneshot::Sender<()>;
 
 /// A body that is sent on: one that was read before, or one that is read meanwhile.
 pub(crate) enum Upload {
@@ -46,15 +52,21 @@ pub(crate) enum Upload {
         body: Pin<Box<Idle<Body>>>,
         /// How many bytes may still come.
         n_left: u64,
+        /// Closed when the answer is over; nobody reads the rest then.
+        answered: oneshot::Receiver<()>,
     },
 }
 
 impl Upload {
-    pub(crate) fn stream(body: Body, limit: u64, idle: Duration) -> Self {
-        Self::Stream {
+    /// Makes a body that is read while it is sent, and what its answer keeps until its own end.
+    pub(crate) fn stream(body: Body, limit: u64, idle: Duration) -> (Self, AnswerEnd) {
+        let (end, answered) = oneshot::channel();
+        let stream = Self::Stream {
             body: Box::pin(Idle::new(body, idle)),
             n_left: limit,
-        }
+            answered,
+        };
+        (stream, end)
     }
 
     /// The bytes, if they were read before.
@@ -92,7 +104,14 @@ impl http_body::Body for Upload {
                 let bytes = std::mem::take(bytes);
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
-            Self::Stream { body, n_left } => {
+            Self::Stream {
+                body,
+                n_left,
+                answered,
+            } => {
+                if Pin::new(answered).poll(context).is_ready() {
+                    return Poll::Ready(Some(Err(UploadError::Answered)));
+                }
                 let frame = std::task::ready!(body.as_mut().poll_frame(context));
                 Poll::Ready(frame.map(|frame| {
                     let frame = frame?;

@@ -98,7 +98,6 @@ async fn a_head_without_end_is_a_502_and_the_connection_is_closed() {
 
 fn impatient(config: &mut events_llm::gateway::GatewayConfig) {
     config.timeouts.answer_head = Duration::from_millis(200);
-    config.timeouts.connect = Duration::from_millis(200);
 }
 
 #[tokio::test]
@@ -117,7 +116,13 @@ async fn a_connection_that_does_not_come_about_is_a_504() {
     // A TLS server that says nothing: TCP is there, the connection is not.
     let provider = Provider::start(vec![Step::UntilClosed]).await;
     let place = format!("https://127.0.0.1:{}", provider.port);
-    let world = World::before(provider, &place, impatient, Default::default()).await;
+    let world = World::before(
+        provider,
+        &place,
+        |config| config.timeouts.connect = Duration::from_millis(200),
+        Default::default(),
+    )
+    .await;
     check(
         world,
         504,

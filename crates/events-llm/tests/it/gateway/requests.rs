@@ -148,6 +148,19 @@ async fn a_body_without_a_length_is_sent_on_as_it_comes() {
 }
 
 #[tokio::test]
+async fn an_answer_passes_that_comes_before_the_body_is_whole() {
+    let refusal = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\n{}".to_vec();
+    let steps = vec![Step::Head, Step::Send(refusal), Step::UntilClosed];
+    let mut world = World::of(steps).await;
+    let head = "POST /llm/p/v1/messages HTTP/1.1\r\ntransfer-encoding: chunked\r\n";
+    let reply = ask(world.port, head, &chunk(b"{\"model\":")).await;
+    assert_eq!((reply.status, &reply.body[..]), (401, &b"{}"[..]));
+    assert!(world.failure().await.contains("401"));
+    world.provider.request().await;
+    world.provider.closed().await;
+}
+
+#[tokio::test]
 async fn large_bodies_and_bodies_in_chunks_pass_byte_for_byte() {
     let mut world = World::of(ok()).await;
     let large: Vec<u8> = (0..5_000_000_u32)
