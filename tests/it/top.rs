@@ -99,7 +99,7 @@ async fn the_screen_lives_through_a_restart_of_its_hub_and_leaves_with_zero() ->
         ("/", "Filter"),
         ("g p t Enter", "nothing matches the filter"),
         ("Escape", "claude-opus"),
-        ("Space", " PAUSED "),
+        ("Space", "  PAUSED"),
         ("Space", "AGE▼"),
     ] {
         terminal.press(keys).await?;

@@ -1,9 +1,11 @@
 //! The columns of the lists: what stands in them, how they are sorted, and which are left out where there is no room.
 
+mod list_columns;
+mod order;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering;
+pub(crate) use list_columns::{View, fit};
 
 use events_models::{ModelTotals, Usd};
 
@@ -12,118 +14,6 @@ use crate::{
     number::{self, UNKNOWN},
     text,
 };
-
-/// One of the four lists.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum View {
-    /// What runs now.
-    #[default]
-    Active,
-    /// What has ended.
-    Recent,
-    /// Sums of each model.
-    Models,
-    /// What has failed.
-    Errors,
-}
-
-impl View {
-    pub(crate) const ALL: [Self; 4] = [Self::Active, Self::Recent, Self::Models, Self::Errors];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Active => "Active",
-            Self::Recent => "Recent",
-            Self::Models => "Models",
-            Self::Errors => "Errors",
-        }
-    }
-
-    pub(crate) const fn index(self) -> usize {
-        match self {
-            Self::Active => 0,
-            Self::Recent => 1,
-            Self::Models => 2,
-            Self::Errors => 3,
-        }
-    }
-
-    /// Its columns from left to right, each with its rank: those with high ranks are left out first.
-    pub(crate) const fn columns(self) -> &'static [(Column, u8)] {
-        use Column as C;
-        match self {
-            Self::Active => &[
-                (C::State, 0),
-                (C::Age, 1),
-                (C::Id, 8),
-                (C::Agent, 9),
-                (C::Provider, 10),
-                (C::Model, 0),
-                (C::Input, 7),
-                (C::Cached, 12),
-                (C::Output, 2),
-                (C::Rate, 3),
-                (C::Spark, 11),
-                (C::FirstToken, 6),
-                (C::Cost, 4),
-                (C::Text, 5),
-            ],
-            Self::Recent => &[
-                (C::State, 0),
-                (C::Ended, 1),
-                (C::Id, 9),
-                (C::Agent, 10),
-                (C::Provider, 11),
-                (C::Model, 0),
-                (C::Duration, 3),
-                (C::Input, 5),
-                (C::Cached, 12),
-                (C::Output, 2),
-                (C::Rate, 6),
-                (C::FirstToken, 7),
-                (C::Cost, 4),
-                (C::Finish, 8),
-                (C::Text, 13),
-            ],
-            Self::Models => &[
-                (C::Provider, 9),
-                (C::Model, 0),
-                (C::Running, 1),
-                (C::Started, 2),
-                (C::Completed, 7),
-                (C::Failed, 4),
-                (C::Input, 5),
-                (C::Cached, 8),
-                (C::Output, 6),
-                (C::Cost, 3),
-                (C::Unpriced, 10),
-                (C::Unreported, 11),
-            ],
-            Self::Errors => &[
-                (C::State, 0),
-                (C::Ended, 1),
-                (C::Id, 5),
-                (C::Agent, 8),
-                (C::Provider, 6),
-                (C::Model, 0),
-                (C::Status, 3),
-                (C::Code, 4),
-                (C::Duration, 7),
-                (C::Cost, 9),
-                (C::Message, 2),
-            ],
-        }
-    }
-
-    /// The column that it is sorted by at first.
-    pub(crate) const fn first_sort(self) -> Column {
-        match self {
-            Self::Active => Column::Age,
-            Self::Recent | Self::Errors => Column::Ended,
-            Self::Models => Column::Started,
-        }
-    }
-}
 
 /// What stands in a column.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -154,13 +44,6 @@ pub(crate) enum Column {
     Failed,
     Unpriced,
     Unreported,
-}
-
-/// What a column is sorted by.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Number(i128),
-    Text(String),
 }
 
 impl Column {
@@ -324,108 +207,6 @@ impl Column {
         };
         number::count(count)
     }
-
-    fn key(self, stream: &Stream, now: i64) -> Option<Key> {
-        let summary = &stream.summary;
-        let text = |text: Option<&str>| {
-            let text = text.filter(|text| !text.is_empty())?;
-            Some(Key::Text(text.to_lowercase()))
-        };
-        let number = |number: Option<u64>| Some(Key::Number(i128::from(number?)));
-        match self {
-            Self::State => Some(Key::Number(stream.outcome() as i128)),
-            Self::Age | Self::Duration => Some(Key::Number(i128::from(stream.duration(now)))),
-            Self::Ended => Some(Key::Number(-i128::from(summary.ended_at?))),
-            Self::Id => text(Some(stream.id().as_str())),
-            Self::Agent => text(summary.agent_type.as_deref()),
-            Self::Provider => text(summary.provider.as_deref()),
-            Self::Model => text(Some(stream.model())),
-            Self::Input => number(summary.input_tokens),
-            Self::Cached => number(summary.detail.cached_input_tokens),
-            Self::Output => number(stream.output().map(|(count, _)| count)),
-            Self::Rate | Self::Spark => number(stream.rate(now).map(|(rate, _)| rate)),
-            Self::FirstToken => number(stream.first_token().map(|(time, _)| time)),
-            Self::Cost => Some(Key::Number(
-                i128::try_from(summary.cost_usd?.picos()).unwrap_or(i128::MAX),
-            )),
-            Self::Finish => text(summary.detail.finish_reason.as_deref()),
-            Self::Status => number(summary.detail.http_status.map(u64::from)),
-            Self::Code => text(summary.detail.error_code.as_deref()),
-            Self::Text | Self::Message => text(stream.message().or(Some(&summary.text))),
-            Self::Running
-            | Self::Started
-            | Self::Completed
-            | Self::Failed
-            | Self::Unpriced
-            | Self::Unreported => None,
-        }
-    }
-
-    fn key_of_model(self, sums: &ModelTotals, n_running: u64) -> Option<Key> {
-        let totals = &sums.totals;
-        let number = match self {
-            Self::Provider => return Some(Key::Text(sums.provider.as_ref()?.to_lowercase())),
-            Self::Model => return Some(Key::Text(sums.model.to_lowercase())),
-            Self::Cost => {
-                let picos = i128::try_from(totals.cost_usd.picos());
-                return Some(Key::Number(picos.unwrap_or(i128::MAX)));
-            }
-            Self::Running => n_running,
-            Self::Started => totals.started,
-            Self::Completed => totals.completed,
-            Self::Failed => totals.failed,
-            Self::Input => totals.input_tokens,
-            Self::Cached => totals.cached_input_tokens,
-            Self::Output => totals.output_tokens,
-            Self::Unpriced => totals.unpriced,
-            Self::Unreported => totals.unreported,
-            _ => return None,
-        };
-        Some(Key::Number(i128::from(number)))
-    }
-
-    /// Sorts requests. What is not known comes last, whichever way.
-    pub(crate) fn sort(self, streams: &mut [&Stream], is_inverted: bool, now: i64) {
-        let is_falling = self.is_falling() != is_inverted;
-        streams.sort_by_cached_key(|stream| Place::new(self.key(stream, now), is_falling));
-    }
-
-    /// Sorts models, each with the number of its requests that run.
-    pub(crate) fn sort_models(self, models: &mut [(&ModelTotals, u64)], is_inverted: bool) {
-        let is_falling = self.is_falling() != is_inverted;
-        models.sort_by_cached_key(|(sums, n_running)| {
-            Place::new(self.key_of_model(sums, *n_running), is_falling)
-        });
-    }
-}
-
-/// A place in an order.
-#[derive(PartialEq, Eq)]
-struct Place {
-    key: Option<Key>,
-    is_falling: bool,
-}
-
-impl Place {
-    const fn new(key: Option<Key>, is_falling: bool) -> Self {
-        Self { key, is_falling }
-    }
-}
-
-impl Ord for Place {
-    fn cmp(&self, other: &Self) -> Ordering {
-        match (&self.key, &other.key) {
-            (Some(key), Some(other)) if self.is_falling => other.cmp(key),
-            (Some(key), Some(other)) => key.cmp(other),
-            (key, other) => other.is_some().cmp(&key.is_some()),
-        }
-    }
-}
-
-impl PartialOrd for Place {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 pub(crate) const fn tilde(is_guess: bool) -> &'static str {
@@ -465,55 +246,4 @@ fn spark(amounts: &[u64]) -> String {
             .unwrap_or('█')
     };
     amounts.iter().map(bar).collect()
-}
-
-/// Chooses the columns that fit side by side, by rank, and gives each its width.
-pub(crate) fn fit(columns: &[(Column, u8)], width: u16) -> Vec<(Column, u16)> {
-    let mut by_rank: Vec<_> = columns.to_vec();
-    by_rank.sort_by_key(|(_, rank)| *rank);
-    let mut left = i32::from(width) + 1;
-    let mut last_rank = None;
-    for (column, rank) in by_rank {
-        let needed = i32::from(column.width().0) + 1;
-        // At least one column is there, however narrow it is.
-        if needed > left && last_rank.is_some() {
-            break;
-        }
-        left -= needed;
-        last_rank = Some(rank);
-    }
-    // Of the columns of the lowest rank all are there.
-    let last_rank = last_rank.unwrap_or(0);
-    let mut fitting: Vec<(Column, u16)> = columns
-        .iter()
-        .filter(|(_, rank)| *rank <= last_rank)
-        .map(|(column, _)| (*column, column.width().0))
-        .collect();
-    let left = u16::try_from(left.max(0)).unwrap_or(0);
-    // The names take half of what is left at most, where there is a text for the rest.
-    let is_text = |column: Column| matches!(column, Column::Text | Column::Message);
-    let share = if fitting.iter().any(|(column, _)| is_text(*column)) {
-        left / 2
-    } else {
-        left
-    };
-    let mut of_names = share;
-    for wide in [
-        Column::Model,
-        Column::Agent,
-        Column::Code,
-        Column::Provider,
-        Column::Finish,
-    ] {
-        if let Some((column, width)) = fitting.iter_mut().find(|(column, _)| *column == wide) {
-            let more = of_names.min(column.width().1 - *width);
-            *width += more;
-            of_names -= more;
-        }
-    }
-    let rest = left - (share - of_names);
-    if let Some((_, width)) = fitting.iter_mut().find(|(column, _)| is_text(*column)) {
-        *width += rest;
-    }
-    fitting
 }

@@ -4,6 +4,7 @@ use events_models::StreamFeedFrame;
 use ratatui::layout::Rect;
 
 use super::*;
+use crate::column::Column;
 use crate::sample::{
     NOW, SMALL, completed, delta, failed, mixed, picture, press, running, showing,
 };

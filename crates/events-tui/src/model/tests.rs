@@ -1,6 +1,6 @@
 //! What is known after which frames, and that it does not grow without end.
 
-use events_models::{TuiStreamEventBuilder, Usd};
+use events_models::{TuiStreamEvent, TuiStreamEventBuilder, Usd};
 
 use super::*;
 use crate::sample::{NOW, alert, completed, delta, failed, picture, running, usd};

@@ -44,8 +44,8 @@ fn rate(app: &App, area: Rect, buffer: &mut Buffer) {
         .map(|bytes| bytes.saturating_mul(1_000) / BYTES_PER_TOKEN / u64::from(seconds.max(1)))
         .collect();
     let now = model.bytes.rate_millis(app.now(), 5) / BYTES_PER_TOKEN;
-    let most = rates.iter().copied().max().unwrap_or(0);
-    let title = if most == 0 && now == 0 {
+    let most = rates.iter().copied().max().unwrap_or(0).max(now);
+    let title = if most == 0 {
         "tokens/s: none".to_owned()
     } else {
         format!(
