@@ -179,8 +179,8 @@ impl Writer {
                 is_unknown,
             }
         };
-        // A file that was not closed opens at once, however large it is.
-        txn.set_quick_repair(true);
+        let is_large = self.store.medium().size() > self.config.quick_open_above;
+        txn.set_quick_repair(is_large);
         let done = Tables::open(&txn).and_then(|mut tables| {
             let number = tables.count()?;
             let changes = batch

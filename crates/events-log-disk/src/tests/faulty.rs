@@ -182,8 +182,10 @@ impl Faulty {
                 image.unsynced.push(write);
             }
             None => {
-                image.synced = image.seen.clone();
-                image.unsynced.clear();
+                let image = &mut *image;
+                for write in image.unsynced.drain(..) {
+                    write.apply(&mut image.synced);
+                }
             }
         }
         Ok(())
