@@ -1,5 +1,7 @@
 //! The log on disk keeps every promise that applies to it.
 
+mod crash;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

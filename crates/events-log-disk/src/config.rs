@@ -32,6 +32,10 @@ pub struct DiskConfig {
     pub max_waiting_bytes: usize,
     /// The memory for pages of the file, in bytes.
     pub cache_bytes: usize,
+    /// Above this size of the file, in bytes, each transaction also keeps what is needed to open the file at once after
+    /// a crash; below, the file is read through then, about a second for 256 MiB. It costs an append that is alone a
+    /// second sync.
+    pub quick_open_above: u64,
     /// How many reads may run at once, 1 to 256.
     pub max_reads: usize,
     /// How long a call may take before it is answered with an error, 10 milliseconds or more.
@@ -57,6 +61,7 @@ impl DiskConfig {
             max_waiting: 4_096,
             max_waiting_bytes: 64 * 1024 * 1024,
             cache_bytes: 64 * 1024 * 1024,
+            quick_open_above: 256 * 1024 * 1024,
             max_reads: 8,
             deadline: Duration::from_secs(4),
             reopen_after: Duration::from_secs(1),

@@ -48,7 +48,8 @@
 //! # What this crate does not do
 //!
 //! It reads no event. It has no replicas: a second process on the same file is refused. It gives no room back to the
-//! file system: room of records that are gone is used for new ones. It keeps a user's last place for ever, some
+//! file system: room of records that are gone, erased ones too, is used for new ones, and until then their bytes are in
+//! the file. It keeps a user's last place for ever, some
 //! hundred bytes for each user that ever was, and checkpoints until they are ended or the user is erased.
 //!
 //! # Invariants
@@ -69,6 +70,8 @@ mod open_error;
 mod page;
 mod store;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod trim;
 mod writer;
 

@@ -219,11 +219,10 @@ fn prepare(store: &Store, path: &std::path::Path) -> Result<Epoch, DiskOpenError
             source: error.into(),
         },
     };
-    let (mut txn, _) = store.begin_write().map_err(|why| DiskOpenError::Damaged {
+    let (txn, _) = store.begin_write().map_err(|why| DiskOpenError::Damaged {
         path: path.to_owned(),
         source: why.into(),
     })?;
-    txn.set_quick_repair(true);
     let found = (|| {
         let mut meta = txn.open_table(META)?;
         let format = redb::ReadableTable::get(&meta, FORMAT_KEY)?.map(|format| format.value());

@@ -5,10 +5,12 @@ use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 /// The format of the tables, counted up with every change that an older version cannot read.
 pub(crate) const FORMAT: u64 = 1;
 
-/// What holds for the whole file: [`FORMAT_KEY`], [`EPOCH_KEY`], [`NEXT_USER_KEY`].
+/// What holds for the whole file, by the keys that follow.
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(crate) const FORMAT_KEY: &str = "format";
 pub(crate) const EPOCH_KEY: &str = "epoch";
+/// How many transactions there were: it tells whether one that failed is in the file.
+pub(crate) const COMMITS_KEY: &str = "commits";
 const NEXT_USER_KEY: &str = "next user";
 
 /// The number of each user: keys of the other tables are short, whatever users are called.
@@ -82,6 +84,13 @@ impl<'txn> Tables<'txn> {
             ages: txn.open_table(AGES)?,
             parts: txn.open_table(PARTS)?,
         })
+    }
+
+    /// Counts this transaction, and returns its number.
+    pub(crate) fn count(&mut self) -> Result<u64, redb::Error> {
+        let before = self.meta.get(COMMITS_KEY)?.map_or(0, |count| count.value());
+        self.meta.insert(COMMITS_KEY, before + 1)?;
+        Ok(before + 1)
     }
 
     /// Returns the number of a user, a new one if there is none.

@@ -17,7 +17,7 @@ use crate::{
     config::DiskConfig,
     counters::{Counters, add},
     store::{Store, is_of_file},
-    tables::Tables,
+    tables::{COMMITS_KEY, META, Tables},
     trim,
 };
 
@@ -179,29 +179,46 @@ impl Writer {
                 is_unknown,
             }
         };
-        // A file that was not closed opens at once, however large it is.
-        txn.set_quick_repair(true);
+        let is_large = self.store.medium().size() > self.config.quick_open_above;
+        txn.set_quick_repair(is_large);
         let done = Tables::open(&txn).and_then(|mut tables| {
+            let number = tables.count()?;
             let changes = batch
                 .iter()
                 .map(|waiting| self.change(&mut tables, &waiting.change));
-            changes.collect::<Result<Vec<Done>, redb::Error>>()
+            let done = changes.collect::<Result<Vec<Done>, redb::Error>>()?;
+            Ok((number, done))
         });
         match done {
             // A batch of conflicts needs no sync.
-            Ok(done) if done.iter().all(Done::is_nothing) => {
+            Ok((_, done)) if done.iter().all(Done::is_nothing) => {
                 txn.abort().map_err(|error| fail(error.into(), false))?;
                 Ok(done)
             }
-            Ok(done) => match txn.commit() {
+            Ok((number, done)) => match txn.commit() {
                 Ok(()) => Ok(done),
-                Err(error) => Err(fail(error.into(), true)),
+                Err(error) => {
+                    let mut failure = fail(error.into(), true);
+                    failure.is_unknown = !self.is_missing(number);
+                    Err(failure)
+                }
             },
             Err(error) => {
                 drop(txn);
                 Err(fail(error, false))
             }
         }
+    }
+
+    /// Tells whether a transaction is surely not in the file, which was opened anew since. If it is, nobody knows
+    /// whether it is on the disk.
+    fn is_missing(&self, number: u64) -> bool {
+        let count = self.store.read(|txn| {
+            let meta = txn.open_table(META).map_err(redb::Error::from)?;
+            let count = meta.get(COMMITS_KEY).map_err(redb::Error::from)?;
+            Ok(count.map_or(0, |count| count.value()))
+        });
+        count.is_ok_and(|count| count < number)
     }
 
     fn change(&self, tables: &mut Tables<'_>, change: &Change) -> Result<Done, redb::Error> {
