@@ -32,6 +32,8 @@ mod layers;
 #[cfg(test)]
 mod log_memory;
 #[cfg(test)]
+mod log_nats;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod mistakes;
