@@ -1,6 +1,10 @@
 //! The log in NATS JetStream keeps every promise, on one server and on a cluster of three.
 
+mod access;
+mod bounds;
 mod engine;
+mod faults;
+mod samples;
 
 use engine::{Away, Nats};
 use events_tests::conformance;

@@ -30,6 +30,8 @@ pub(crate) const NO_STREAM: u64 = 10_059;
 pub(crate) const WRONG_LAST: u64 = 10_071;
 /// The same, and the text does not name it, because an append of somebody is under way.
 pub(crate) const WRONG_LAST_UNNAMED: u64 = 10_164;
+/// A cluster that has just begun does not know its servers yet.
+const NO_PEERS: u64 = 10_005;
 /// A message with this id is being stored.
 pub(crate) const DUPLICATE_UNDER_WAY: u64 = 10_158;
 
@@ -68,7 +70,9 @@ impl ApiError {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::NobodyServes | Self::NoAnswer | Self::NotConnected => true,
-            Self::Refused(refusal) => refusal.code == 503 || refusal.code == 408,
+            Self::Refused(refusal) => {
+                matches!(refusal.code, 408 | 503) || refusal.err_code == NO_PEERS
+            }
             Self::Strange(_) => false,
         }
     }
@@ -179,7 +183,17 @@ impl Api {
         what: &str,
         body: &Value,
     ) -> Result<T, ApiError> {
-        let end = tokio::time::Instant::now() + READ_DEADLINE;
+        self.call_within(READ_DEADLINE, what, body).await
+    }
+
+    /// Asks again while that may help, for so long.
+    pub(crate) async fn call_within<T: DeserializeOwned>(
+        &self,
+        limit: Duration,
+        what: &str,
+        body: &Value,
+    ) -> Result<T, ApiError> {
+        let end = tokio::time::Instant::now() + limit;
         loop {
             let error = match self.call_once(what, body, ATTEMPT).await {
                 Ok(answer) => return Ok(answer),

@@ -88,7 +88,7 @@ pub(crate) async fn append(
     };
     if expected_last.is_some_and(|place| !is_end(place)) {
         // No append ends there, so it cannot be the last place.
-        return Err(append.conflict(append.last_sequence().await?));
+        return Err(conflict(append.last_sequence().await?));
     }
     let sequence = append.make(end, expected_last.is_some()).await?;
     add(&inner.counters.bytes_appended, size as u64);
@@ -177,11 +177,14 @@ impl Append<'_> {
                         self.previous = if last == 0 { 0 } else { end_of(last) };
                         self.check_time(end, is_uncertain, &error)?;
                         continue;
-                    } else if last == 0 && self.is_still_last().await? {
-                        self.expected = 0;
+                    } else if last == 0 {
+                        match self.place_of_emptied().await? {
+                            None => self.expected = 0,
+                            Some(last) => return Err(EventError::Conflict { last }),
+                        }
                         continue;
                     } else {
-                        return Err(self.conflict(last));
+                        return Err(conflict(last));
                     }
                 }
                 ApiError::NotConnected if !is_uncertain => return Err(error.into_event_error()),
@@ -329,38 +332,35 @@ impl Append<'_> {
         Ok(ours.map(|packet| sequence + u64::from(packet.part.n_parts_left)))
     }
 
-    /// The sequence of the user's last message, from the leader; 0 if there is none.
-    async fn last_sequence(&self) -> EventResult<u64> {
-        let last = self
-            .inner
-            .api
-            .last(&self.inner.names.stream, &self.subject)
-            .await?;
-        Ok(last.map_or(0, |last| last.sequence))
-    }
-
-    /// Tells whether the expected place is the last one although nothing of the user is kept any more. It is if the
-    /// tail has handed out everything that is gone, or if nothing after the place is gone.
-    async fn is_still_last(&self) -> EventResult<bool> {
-        if self.previous == 0 {
-            return Ok(false);
-        }
+    /// Looks where a user is of whom nothing is kept any more. None: the expected place is his last one, because the
+    /// tail has handed out everything that is gone, or because nothing after the place is gone.
+    async fn place_of_emptied(&self) -> EventResult<Option<u64>> {
         let info = streams::info(&self.inner.api, &self.inner.names.stream).await;
         let state = info.map_err(ApiError::into_event_error)?.state;
+        if sequence_of(self.previous) > state.last_seq {
+            return Ok(Some(0));
+        }
+        let floor = floor_of(state.first_seq);
         let has_seen_all = self.inner.handed() + 1 >= state.first_seq;
-        let is_possible = sequence_of(self.previous) <= state.last_seq;
-        Ok(is_possible && (has_seen_all || self.previous >= floor_of(state.first_seq)))
+        Ok((!has_seen_all && self.previous < floor).then_some(floor))
     }
 
-    #[expect(clippy::unused_self, reason = "it reads as what it is about")]
-    fn conflict(&self, last_sequence: u64) -> EventError {
-        let last = if last_sequence == 0 {
-            0
-        } else {
-            end_of(last_sequence)
-        };
-        EventError::Conflict { last }
+    /// The sequence of the user's last message, from the leader; 0 if there is none.
+    async fn last_sequence(&self) -> EventResult<u64> {
+        let api = &self.inner.api;
+        let last = api.last(&self.inner.names.stream, &self.subject).await?;
+        Ok(last.map_or(0, |last| last.sequence))
     }
+}
+
+/// Says where the user's last message is; 0 = there is none.
+fn conflict(last_sequence: u64) -> EventError {
+    let last = if last_sequence == 0 {
+        0
+    } else {
+        end_of(last_sequence)
+    };
+    EventError::Conflict { last }
 }
 
 /// The server writes the last sequence at the end of its refusal, in one of its two forms.

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long the whole opening may take: in a new cluster a leader has to be chosen for each stream.
-const OPEN_DEADLINE: Duration = Duration::from_secs(15);
+const OPEN_DEADLINE: Duration = Duration::from_secs(20);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Messages that wait for the tail. More bytes than the server's window of flow control do not come.
 const SUBSCRIPTION_CAPACITY: usize = 8_192;
@@ -138,7 +138,7 @@ async fn connect(
                 "check the user, token or credentials file"
             }
             ConnectErrorKind::Tls => "check `ca_file`, and whether the address should be tls://",
-            _ => "check the address, and whether the server runs",
+            _ => "check the address, whether the server runs, and, with TLS, `ca_file`",
         };
         NatsLogOpenError::Connect {
             servers: names,

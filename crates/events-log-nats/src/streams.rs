@@ -14,6 +14,9 @@ use crate::{
 /// How long the server remembers the ids of appends.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 
+/// Opening waits while the cluster chooses a leader, which takes it up to nine seconds.
+const PATIENCE: Duration = Duration::from_secs(12);
+
 /// What a server says of a stream.
 #[derive(Debug, Deserialize)]
 pub(crate) struct StreamInfo {
@@ -102,7 +105,7 @@ async fn ensure_one(
     may_create: bool,
 ) -> Result<StreamInfo, NatsLogOpenError> {
     let found = match api
-        .call::<StreamInfo>(&format!("STREAM.INFO.{name}"), &Value::Null)
+        .call_within::<StreamInfo>(PATIENCE, &format!("STREAM.INFO.{name}"), &Value::Null)
         .await
     {
         Err(error) if error.is_refused_as(NO_STREAM) && may_create => {
@@ -123,20 +126,25 @@ async fn ensure_one(
 /// Makes a stream. Of replicas that start at once one makes it, and the others find it made.
 async fn create(api: &Api, name: &str, mut wanted: Value) -> Result<StreamInfo, NatsLogOpenError> {
     let subject = format!("STREAM.CREATE.{name}");
-    let made = match api.call::<StreamInfo>(&subject, &wanted).await {
+    let made = match api
+        .call_within::<StreamInfo>(PATIENCE, &subject, &wanted)
+        .await
+    {
         // A server before 2.12 does not know batches; appends larger than a message are refused there.
         Err(ApiError::Refused(refusal)) if refusal.description.contains("allow_atomic") => {
             if let Some(settings) = wanted.as_object_mut() {
                 settings.remove("allow_atomic");
             }
-            api.call(&subject, &wanted).await
+            api.call_within(PATIENCE, &subject, &wanted).await
         }
         made => made,
     };
     match made {
         // Made by another replica just now; its settings are compared.
         Err(ApiError::Refused(refusal)) if refusal.err_code == 10_058 => {
-            let found = api.call(&format!("STREAM.INFO.{name}"), &Value::Null).await;
+            let found = api
+                .call_within(PATIENCE, &format!("STREAM.INFO.{name}"), &Value::Null)
+                .await;
             found.map_err(|error| open_error(name, "read", &error))
         }
         made => made.map_err(|error| open_error(name, "made", &error)),
@@ -181,32 +189,33 @@ fn differences(wanted: &Value, found: &Value) -> Vec<String> {
     {
         differ("subjects", "");
     }
-    let at_least = ["num_replicas", "duplicate_window"];
-    let at_least_or_unbounded = [
-        "max_age",
-        "max_msgs",
-        "max_bytes",
-        "max_msgs_per_subject",
-        "max_msg_size",
-    ];
-    // The servers write no bound as -1 or 0.
-    let bound = |config: &Value, setting: &str| match config[setting].as_i64() {
-        Some(bound) if bound > 0 => bound,
-        _ => i64::MAX,
-    };
-    for setting in at_least {
+    for setting in ["num_replicas", "duplicate_window"] {
         if found[setting].as_u64() < wanted[setting].as_u64() {
-            differ(setting, "at least ");
-        }
-    }
-    for setting in at_least_or_unbounded {
-        if bound(found, setting) < bound(wanted, setting) {
             differ(setting, "at least ");
         }
     }
     // One newest state of each part is all that is read.
     if wanted["max_msgs_per_subject"] == 1 && found["max_msgs_per_subject"] != 1 {
         differ("max_msgs_per_subject", "");
+    }
+    // The servers write no bound as -1 or 0.
+    let bound = |config: &Value, setting: &str| match config[setting].as_i64() {
+        Some(bound) if bound > 0 => bound,
+        _ => i64::MAX,
+    };
+    for setting in [
+        "max_age",
+        "max_msgs",
+        "max_bytes",
+        "max_msgs_per_subject",
+        "max_msg_size",
+    ] {
+        let (least, has) = (bound(wanted, setting), bound(found, setting));
+        if has < least && least == i64::MAX {
+            differences.push(format!("{setting} is {has} and must be unbounded (-1)"));
+        } else if has < least {
+            differences.push(format!("{setting} is {has} and must be at least {least}"));
+        }
     }
     for forbidden in ["deny_purge", "sealed", "no_ack", "discard_new_per_subject"] {
         if found[forbidden] == true {
