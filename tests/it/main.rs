@@ -40,6 +40,8 @@ mod log_disk;
 #[cfg(test)]
 mod log_memory;
 #[cfg(test)]
+mod log_nats;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod mistakes;
