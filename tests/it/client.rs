@@ -111,7 +111,7 @@ async fn a_subscription_has_every_event_once_whatever_breaks() {
 
 /// Reads the log from its beginning.
 async fn whole_log(hub: &Hub, n_events: u64) -> ClientLog {
-    let state = hub.router().log().store().last(&"ada".into());
+    let state = hub.router().store().last(&"ada".into());
     let start = format!("{}.0.0", state.to_string().split('.').next().unwrap());
     let mut stream = hub.resume("/agui?user=ada", &start).await.unwrap();
     let mut log = ClientLog::default();
@@ -137,7 +137,7 @@ async fn check_log(hub: &Hub, ids: &[String], lines: &[String]) {
     log.check(&truth).unwrap();
     assert_eq!(log.entries().len(), lines.len());
     assert_eq!(
-        hub.router().log().store().last(&"ada".into()).seq,
+        hub.router().store().last(&"ada".into()).seq,
         lines.len() as u64
     );
 }

@@ -30,6 +30,8 @@ mod harness;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod log_memory;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod mistakes;

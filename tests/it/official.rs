@@ -139,7 +139,7 @@ async fn every_invalid_event_and_sequence_is_refused_over_http_with_a_reason() -
         );
         let user = events_core::UserId::new(name);
         assert_eq!(
-            hub.router().log().store().last(&user).seq,
+            hub.router().store().last(&user).seq,
             0,
             "{name}: all or nothing"
         );

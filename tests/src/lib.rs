@@ -28,6 +28,7 @@ pub mod agui_check;
 pub mod agui_runs;
 pub mod browser;
 pub mod client_log;
+pub mod conformance;
 pub mod deadline;
 pub mod devtools;
 pub mod fault_proxy;

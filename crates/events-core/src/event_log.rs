@@ -167,14 +167,15 @@ pub trait EventLog: Send + Sync + fmt::Debug + 'static {
     /// The engine does not answer.
     async fn read(&self, user: &UserId, after: u64, max_bytes: usize) -> EventResult<Page>;
 
-    /// Keeps parts of a user's state; one that is older than what is kept of its part changes nothing.
+    /// Keeps parts of a user's state; one that is older than what is kept of its part changes nothing. Nor does one
+    /// from before the user's last erasure, by its place: a replica that has not heard of it brings nothing back.
     ///
     /// # Errors
     ///
     /// The engine does not answer. Some of the parts may be kept.
     async fn save(&self, user: &UserId, parts: &[Checkpoint]) -> EventResult<()>;
 
-    /// Returns the newest of each part that is kept.
+    /// Returns the newest of each part that is kept. Those with an empty state may be among them, or not.
     ///
     /// # Errors
     ///

@@ -46,6 +46,8 @@ struct Kept {
     /// The place of the last record that was let go.
     floor: u64,
     last: u64,
+    /// The place of the marker of the last erasure.
+    erased: u64,
     parts: BTreeMap<Box<str>, Checkpoint>,
 }
 
@@ -157,7 +159,8 @@ impl EventLog for MemoryLog {
     async fn save(&self, user: &UserId, parts: &[Checkpoint]) -> EventResult<()> {
         let mut users = self.users();
         let kept = users.entry(user.clone()).or_default();
-        for part in parts {
+        let erased = kept.erased;
+        for part in parts.iter().filter(|part| part.seq >= erased) {
             let is_newer = |known: &Checkpoint| known.seq <= part.seq;
             if kept.parts.get(&part.part).is_none_or(is_newer) {
                 kept.parts.insert(part.part.clone(), part.clone());
@@ -178,6 +181,7 @@ impl EventLog for MemoryLog {
         kept.records.clear();
         kept.parts.clear();
         kept.floor = kept.last;
+        kept.erased = kept.last + 1;
         Ok(self.append_locked(kept, user, &[marker], at_ms))
     }
 
