@@ -32,6 +32,8 @@ mod layers;
 #[cfg(test)]
 mod log_memory;
 #[cfg(test)]
+mod log_postgres;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod mistakes;

@@ -33,6 +33,7 @@ pub mod deadline;
 pub mod devtools;
 pub mod fault_proxy;
 pub mod hub;
+pub mod postgres_server;
 pub mod raw_client;
 pub mod report_server;
 pub mod sample;

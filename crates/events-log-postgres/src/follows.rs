@@ -39,6 +39,13 @@ impl Follows {
         self.users().remove(user);
     }
 
+    /// Lets tails say the last place of a user again, if he is followed.
+    pub(crate) fn tell_again(&self, user: &UserId) {
+        if self.contains(user) {
+            let _n_tails = self.fresh.send(user.clone());
+        }
+    }
+
     pub(crate) fn contains(&self, user: &UserId) -> bool {
         self.users().contains(user)
     }

@@ -169,7 +169,9 @@ impl EventLog for PostgresLog {
         let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
         let rows = self
             .call(Call::Read, &[&name, &to_i64(after), &max_bytes], LIMIT)
-            .await?;
+            .await
+            // Whoever was told to read and could not is told again.
+            .inspect_err(|_error| self.inner.follows.tell_again(user))?;
         page(&rows, after)
     }
 
