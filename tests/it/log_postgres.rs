@@ -125,7 +125,10 @@ impl Postgres {
         let server = self.server.take();
         let mut config = config(&server);
         self.server.put(server);
-        config.pooler = self.pooler;
+        if self.pooler {
+            config.pooler = true;
+            config.listen_url = Some(config.url.clone());
+        }
         config.max_connections = 4;
         config
     }
@@ -185,21 +188,32 @@ impl Outage for Server {
     }
 }
 
-async fn keeps_every_promise(test: &str, away: Away, pooler: bool) {
+async fn keeps_every_promise(test: &str, away: Away) {
     let Some(server) = server(test).await else {
         return;
     };
-    let report = conformance::report(&Postgres::new(server, away, pooler), |_| true).await;
+    let report = conformance::report(&Postgres::new(server, away, false), |_| true).await;
     assert!(report.broken.is_empty(), "{report}");
     assert!(report.not_there.is_empty(), "{:?}", report.not_there);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_promise_is_kept_when_the_server_is_killed() {
-    keeps_every_promise("log_postgres", Away::Killed, false).await;
+    keeps_every_promise("every_promise_when_killed", Away::Killed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_promise_is_kept_when_the_server_stands_still() {
-    keeps_every_promise("log_postgres", Away::Paused, false).await;
+    keeps_every_promise("every_promise_when_paused", Away::Paused).await;
+}
+
+/// Without prepared statements and session settings, and with the listening connection at another address.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_promise_but_outages_is_kept_as_behind_a_pooler() {
+    let Some(server) = server("every_promise_as_behind_a_pooler").await else {
+        return;
+    };
+    let engine = Postgres::new(server, Away::Killed, true);
+    let report = conformance::report(&engine, |name| !name.starts_with("outage")).await;
+    assert!(report.broken.is_empty(), "{report}");
 }

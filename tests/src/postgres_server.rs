@@ -319,6 +319,35 @@ impl PostgresServer {
         run(psql.args(["-c", sql])).await
     }
 
+    /// Runs a script with `pgbench` and returns what it prints, and its log of transactions.
+    ///
+    /// # Errors
+    ///
+    /// When it fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the run.
+    pub async fn pgbench(&self, words: &[&str], script: &str) -> io::Result<(String, String)> {
+        self.write("script.sql", script)?;
+        let logs = tempfile::tempdir_in(self.folder.path())?;
+        if let Some(user) = self.user {
+            chown(logs.path(), Some(user.uid), Some(user.gid))?;
+        }
+        let mut pgbench = self.command("pgbench");
+        pgbench
+            .current_dir(logs.path())
+            .args(words)
+            .arg("-f")
+            .arg(self.path("script.sql"));
+        let output = run(pgbench.arg(self.url("postgres"))).await?;
+        let mut log = String::new();
+        for file in fs::read_dir(logs.path())? {
+            log.push_str(&fs::read_to_string(file?.path())?);
+        }
+        Ok((output, log))
+    }
+
     fn psql_command(&self, role: &str) -> Command {
         let mut command = self.command("psql");
         command.args([

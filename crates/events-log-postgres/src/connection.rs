@@ -18,7 +18,7 @@ use crate::{
 
 /// What is set on each session that is ours alone. An append that waits for the lock of a user longer than this is
 /// known not to be made; one that runs into our own deadline is not.
-const SETTINGS: &str = "set statement_timeout = '4s'; set lock_timeout = '1500ms'; set jit = off; \
+const SETTINGS: &str = "set statement_timeout = '3500ms'; set lock_timeout = '1500ms'; set jit = off; \
      set default_transaction_isolation = 'read committed'; set idle_in_transaction_session_timeout = '10s'";
 
 /// A session with the database.

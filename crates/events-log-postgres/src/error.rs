@@ -144,7 +144,7 @@ impl From<CallError> for EventError {
                 Self::Unavailable(Box::new(Unavailable(text)))
             }
             CallError::Unknown(text) => {
-                tracing::warn!(error = text, "the outcome of a statement is unknown");
+                tracing::debug!(error = text, "the outcome of a statement is unknown");
                 Self::Timeout
             }
         }

@@ -8,6 +8,7 @@ use events_core::{
     Channel, Checkpoint, Epoch, EventError, EventId, EventLog, EventResult, LogCounter, Logged,
     MsgKey, Page, Record, Tail, UserId,
 };
+use tokio::time::Instant;
 use tokio_postgres::{Row, types::ToSql};
 
 use crate::{
@@ -25,6 +26,8 @@ use crate::{
 const APPEND_LIMIT: Duration = Duration::from_secs(2);
 /// How long any other call may take; some move many MiB.
 const LIMIT: Duration = Duration::from_secs(4);
+/// How long the steps of an erasure may take together.
+const ERASE_LIMIT: Duration = Duration::from_secs(4);
 /// How many records one step of an erasure takes.
 const ERASE_STEP: i64 = 5_000;
 
@@ -204,7 +207,15 @@ impl EventLog for PostgresLog {
         self.check(user, std::slice::from_ref(&marker))?;
         let name = to_column(user.as_str());
         let step: &[&(dyn ToSql + Sync)] = &[&name, &ERASE_STEP];
-        while self.call_number(Call::EraseSome, step, LIMIT).await? == ERASE_STEP {}
+        let deadline = Instant::now() + ERASE_LIMIT;
+        while self.call_number(Call::EraseSome, step, LIMIT).await? == ERASE_STEP {
+            if Instant::now() >= deadline {
+                let text = "a part of a large history is erased; try again for the rest";
+                return Err(EventError::Unavailable(Box::new(Unavailable(
+                    text.to_owned(),
+                ))));
+            }
+        }
         let scope = marker.scope.as_deref().map(to_column);
         let place = self
             .call_number(

@@ -160,8 +160,11 @@ mod tests {
     use crate::value::to_column;
 
     proptest! {
+        // Long payloads; the default number of cases takes a minute.
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
         #[test]
-        fn places_come_back(users in proptest::collection::vec((".{0,300}", 1_u64..), 0..200)) {
+        fn places_come_back(users in proptest::collection::vec((".{0,300}", 1_u64..), 0..60)) {
             let places: Vec<_> = users
                 .iter()
                 .map(|(user, place)| (UserId::from(&*to_column(user)), *place))
@@ -177,7 +180,9 @@ mod tests {
             }
             prop_assert_eq!(read, users);
         }
+    }
 
+    proptest! {
         #[test]
         fn a_live_event_comes_back(
             origin: u64,

@@ -1,4 +1,4 @@
-//! Set-up: the official clients in `target/xtask`, and a browser.
+//! Set-up: the official clients in `target/xtask`, a browser, and PostgreSQL.
 //!
 //! Everything is looked for first, so a second run costs nothing and needs no network.
 
@@ -34,7 +34,8 @@ pub(crate) fn set_up(root: &Path) -> Result<(), String> {
     for client in PYTHON_CLIENTS {
         python_packages(root, client)?;
     }
-    browser(root)
+    browser(root)?;
+    postgres(root)
 }
 
 /// Installs one folder of Node packages, exactly as locked.
@@ -107,13 +108,40 @@ fn browser(root: &Path) -> Result<(), String> {
     if find("apt-get").is_none() || !is_root() {
         return Err("no Chromium found; install it, or name one with EVENTS_CHROMIUM".to_owned());
     }
+    install(root, "chromium")
+}
+
+/// Installs PostgreSQL when there is none and the system lets us.
+fn postgres(root: &Path) -> Result<(), String> {
+    if std::env::var_os("EVENTS_POSTGRES").is_some() {
+        println!("PostgreSQL: named by EVENTS_POSTGRES");
+        return Ok(());
+    }
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut programs = versions.filter_map(|entry| Some(entry.ok()?.path().join("bin")));
+    if let Some(path) = programs.find(|path| path.join("initdb").is_file()) {
+        println!("PostgreSQL: {}", path.display());
+        return Ok(());
+    }
+    if let Some(path) = find("initdb") {
+        println!("PostgreSQL: {}", path.display());
+        return Ok(());
+    }
+    if find("apt-get").is_none() || !is_root() {
+        return Err(
+            "no PostgreSQL found; install it, or name the folder of its programs with EVENTS_POSTGRES"
+                .to_owned(),
+        );
+    }
+    install(root, "postgresql")
+}
+
+/// Installs a package of the system.
+fn install(root: &Path, package: &str) -> Result<(), String> {
     let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
     run(root, &quiet, "apt-get -qq update")?;
-    run(
-        root,
-        &quiet,
-        "apt-get -qq install -y --no-install-recommends chromium",
-    )
+    let words = format!("apt-get -qq install -y --no-install-recommends {package}");
+    run(root, &quiet, &words)
 }
 
 /// Whether we may install system packages.

@@ -60,6 +60,7 @@ async fn what_is_in_the_way_is_named() -> io::Result<()> {
         )
         .await?;
 
+    let database = |name: &str| format!("postgres://postgres@127.0.0.1:{}/{name}", server.port());
     let error = refused(with(server.url("weak"))).await;
     assert!(
         matches!(error, PostgresOpenError::NotPermitted { .. }),
@@ -73,7 +74,7 @@ async fn what_is_in_the_way_is_named() -> io::Result<()> {
         "{error}"
     );
 
-    let error = refused(with(server.url("postgres").replace("/postgres", "/latin"))).await;
+    let error = refused(with(database("latin"))).await;
     assert!(
         matches!(error, PostgresOpenError::Unsuitable { .. }),
         "{error}"
@@ -81,10 +82,7 @@ async fn what_is_in_the_way_is_named() -> io::Result<()> {
 
     for (url, word) in [
         (server.url("secure:wr0ng"), "password"),
-        (
-            server.url("postgres").replace("/postgres", "/missing"),
-            "missing",
-        ),
+        (database("missing"), "missing"),
         (
             "postgres://me:wr0ng@127.0.0.1:1/a".to_owned(),
             "127.0.0.1:1/a",
