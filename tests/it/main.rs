@@ -42,6 +42,8 @@ mod log_memory;
 #[cfg(test)]
 mod log_nats;
 #[cfg(test)]
+mod log_postgres;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod mistakes;

@@ -36,6 +36,7 @@ pub mod hub;
 pub mod llm_client;
 pub mod llm_upstream;
 pub mod nats_server;
+pub mod postgres_server;
 pub mod raw_client;
 pub mod report_server;
 pub mod sample;

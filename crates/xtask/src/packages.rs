@@ -1,4 +1,4 @@
-//! Set-up: the official clients in `target/xtask`, a browser, and a terminal.
+//! Set-up: the official clients in `target/xtask`, a browser, a terminal, and PostgreSQL.
 //!
 //! Everything is looked for first, so a second run costs nothing and needs no network.
 
@@ -35,7 +35,8 @@ pub(crate) fn set_up(root: &Path) -> Result<(), String> {
         python_packages(root, client)?;
     }
     browser(root)?;
-    terminal(root)
+    terminal(root)?;
+    postgres(root)
 }
 
 /// Installs one folder of Node packages, exactly as locked.
@@ -121,6 +122,31 @@ fn terminal(root: &Path) -> Result<(), String> {
         return Err("no tmux found; install it".to_owned());
     }
     system_package(root, "tmux")
+}
+
+/// Installs PostgreSQL when there is none and the system lets us.
+fn postgres(root: &Path) -> Result<(), String> {
+    if std::env::var_os("EVENTS_POSTGRES").is_some() {
+        println!("PostgreSQL: named by EVENTS_POSTGRES");
+        return Ok(());
+    }
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut programs = versions.filter_map(|entry| Some(entry.ok()?.path().join("bin")));
+    if let Some(path) = programs.find(|path| path.join("initdb").is_file()) {
+        println!("PostgreSQL: {}", path.display());
+        return Ok(());
+    }
+    if let Some(path) = find("initdb") {
+        println!("PostgreSQL: {}", path.display());
+        return Ok(());
+    }
+    if !may_install() {
+        return Err(
+            "no PostgreSQL found; install it, or name the folder of its programs with EVENTS_POSTGRES"
+                .to_owned(),
+        );
+    }
+    system_package(root, "postgresql")
 }
 
 fn system_package(root: &Path, name: &str) -> Result<(), String> {

@@ -1,0 +1,351 @@
+//! What the log says by itself: last places that polls find, sooner when the bell rings.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    future,
+    sync::Arc,
+    time::Duration,
+};
+
+use events_core::{Tail, Tailed, UserId};
+use futures_util::{future::BoxFuture, stream};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_postgres::{Row, types::ToSql};
+
+use crate::{
+    connection::read_identity,
+    error::{CallError, chain},
+    inner::Inner,
+    listener::{Heard, Listener},
+    notice::Notice,
+    statement::Call,
+    value::{from_column, to_column, to_i64, to_u64},
+};
+
+/// How many users are asked for at once.
+const CHUNK: usize = 1_000;
+const POLL_LIMIT: Duration = Duration::from_secs(2);
+/// How soon a poll that failed is tried again.
+const RETRY: Duration = Duration::from_millis(250);
+/// For how long polls may fail before the engine is said to be down.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long users who were just followed are gathered before they are asked for.
+const GATHER: Duration = Duration::from_millis(10);
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// A listener that has heard nothing for so long, although it was rung for, is given up.
+const PROBE_LIMIT: Duration = Duration::from_secs(20);
+const MIN_BACKOFF: Duration = Duration::from_millis(50);
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// Longer than a listener takes to open or to fail, which begins the first poll.
+const FIRST_POLL: Duration = Duration::from_secs(10);
+
+/// Begins a tail.
+pub(crate) fn tail(inner: Arc<Inner>) -> Tail {
+    let follower = Follower::new(inner);
+    Box::pin(stream::unfold(follower, async |mut follower| {
+        let said = follower.next().await;
+        Some((said, follower))
+    }))
+}
+
+/// One tail. Its work is done while it is polled, but for reading the listening connection.
+struct Follower {
+    inner: Arc<Inner>,
+    ready: VecDeque<Tailed>,
+    /// What has been said of users who are followed.
+    told: HashMap<UserId, u64>,
+    fresh: broadcast::Receiver<UserId>,
+    /// Users who were just followed, to be asked for at `ask_at`.
+    asked: Vec<UserId>,
+    ask_at: Instant,
+    poll_at: Instant,
+    failing_since: Option<Instant>,
+    turn: u64,
+    ears: Ears,
+    backoff: Duration,
+    probe_at: Instant,
+    heard_at: Instant,
+    state: State,
+}
+
+/// The listening connection.
+enum Ears {
+    Open(Box<Listener>),
+    Opening(BoxFuture<'static, Result<Listener, String>>),
+    /// There is no address where one can listen.
+    None,
+}
+
+/// Whether the tail is trusted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing was said yet.
+    New,
+    Up,
+    Down,
+}
+
+/// What a tail waits for.
+enum Step {
+    Heard(Heard),
+    Opened(Result<Listener, String>),
+    Fresh(Result<UserId, RecvError>),
+    Ask,
+    Poll,
+    Probe,
+}
+
+impl Follower {
+    fn new(inner: Arc<Inner>) -> Self {
+        let now = Instant::now();
+        let ears = Ears::open(&inner, Duration::ZERO);
+        Self {
+            ready: VecDeque::new(),
+            told: HashMap::new(),
+            fresh: inner.follows.subscribe(),
+            asked: Vec::new(),
+            ask_at: now,
+            poll_at: match ears {
+                Ears::None => now,
+                Ears::Open(_) | Ears::Opening(_) => now + FIRST_POLL,
+            },
+            failing_since: None,
+            turn: inner.first_turn,
+            ears,
+            backoff: MIN_BACKOFF,
+            probe_at: now + PROBE_EVERY,
+            heard_at: now,
+            state: State::New,
+            inner,
+        }
+    }
+
+    async fn next(&mut self) -> Tailed {
+        loop {
+            if let Some(said) = self.ready.pop_front() {
+                return said;
+            }
+            let step = self.wait().await;
+            self.take(step).await;
+        }
+    }
+
+    async fn wait(&mut self) -> Step {
+        // First, so that a flood of notifications cannot put it off.
+        if Instant::now() >= self.poll_at {
+            return Step::Poll;
+        }
+        tokio::select! {
+            biased;
+            step = self.ears.listen() => step,
+            fresh = self.fresh.recv() => Step::Fresh(fresh),
+            () = sleep_until(self.ask_at), if !self.asked.is_empty() => Step::Ask,
+            () = sleep_until(self.poll_at) => Step::Poll,
+            () = sleep_until(self.probe_at) => Step::Probe,
+        }
+    }
+
+    async fn take(&mut self, step: Step) {
+        let now = Instant::now();
+        match step {
+            Step::Heard(Heard::Payload(payload)) => self.hear(&payload, now),
+            Step::Heard(Heard::Missed) => self.poll_at = now,
+            Step::Heard(Heard::Ended) => self.reopen("the connection ended"),
+            Step::Opened(Ok(listener)) => {
+                self.ears = Ears::Open(Box::new(listener));
+                self.backoff = MIN_BACKOFF;
+                self.heard_at = now;
+                self.probe_at = now + PROBE_EVERY;
+                // What was said before this moment nobody heard.
+                self.poll_at = now;
+            }
+            Step::Opened(Err(text)) => {
+                self.reopen(&text);
+                if self.state == State::New {
+                    self.poll_at = now;
+                }
+            }
+            Step::Fresh(Ok(user)) => {
+                // What was told of him in an earlier time is nothing that whoever follows now has to know.
+                self.told.remove(&user);
+                if self.asked.is_empty() {
+                    self.ask_at = now + GATHER;
+                }
+                self.asked.push(user);
+            }
+            Step::Fresh(Err(_lagged)) => {
+                self.told.clear();
+                self.asked.clear();
+                self.poll_at = now;
+            }
+            Step::Ask => {
+                let users = std::mem::take(&mut self.asked);
+                if self.look(&users).await.is_err() {
+                    self.poll_at = now;
+                }
+            }
+            Step::Poll => self.poll().await,
+            Step::Probe => {
+                self.probe_at = now + PROBE_EVERY;
+                if !matches!(self.ears, Ears::Open(_)) {
+                    return;
+                }
+                if now - self.heard_at > PROBE_LIMIT {
+                    self.inner.counts.probes_lost.add(1);
+                    self.reopen("no probe came back");
+                } else {
+                    self.inner.bell.rope().probe();
+                }
+            }
+        }
+    }
+
+    /// Begins to listen anew, after a while.
+    fn reopen(&mut self, why: &str) {
+        tracing::warn!(why, "not listening to PostgreSQL; news come by polls");
+        self.inner.counts.relistens.add(1);
+        let wait = self.backoff.mul_f64(0.5 + fastrand::f64());
+        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+        self.ears = Ears::open(&self.inner, wait);
+    }
+
+    fn hear(&mut self, payload: &str, now: Instant) {
+        self.heard_at = now;
+        self.inner.counts.heard.add(1);
+        match Notice::read(payload) {
+            Some(Notice::Places(places)) => {
+                for (user, last) in places {
+                    self.advance(user, last);
+                }
+            }
+            Some(Notice::LookAround) => self.poll_at = now,
+            Some(Notice::Live {
+                origin,
+                user,
+                record,
+            }) => {
+                if origin != self.inner.origin {
+                    self.ready.push_back(Tailed::Passed { user, record });
+                }
+            }
+            Some(Notice::Probe) => {}
+            None => tracing::debug!("a notification that is not ours"),
+        }
+    }
+
+    fn advance(&mut self, user: UserId, last: u64) {
+        let told = self.told.get(&user).copied().unwrap_or(0);
+        if last > told && self.inner.follows.contains(&user) {
+            self.told.insert(user.clone(), last);
+            self.ready.push_back(Tailed::Advanced { user, last });
+        }
+    }
+
+    /// Looks at all, and says whether the engine answers.
+    async fn poll(&mut self) {
+        self.inner.counts.polls.add(1);
+        let users = self.inner.follows.all();
+        if self.state != State::Up {
+            self.told.clear();
+        }
+        let n_before = self.ready.len();
+        let outcome = self.look(&users).await;
+        let found = self.ready.split_off(n_before);
+        if let Err(text) = outcome {
+            self.fail(text);
+        } else {
+            self.failing_since = None;
+            self.poll_at = Instant::now() + self.inner.poll;
+            self.announce();
+            if self.told.len() > users.len() {
+                let users: HashSet<_> = users.into_iter().collect();
+                self.told.retain(|user, _| users.contains(user));
+            }
+        }
+        self.ready.extend(found);
+    }
+
+    fn fail(&mut self, text: String) {
+        self.inner.counts.polls_failed.add(1);
+        let now = Instant::now();
+        self.poll_at = now + RETRY;
+        let since = *self.failing_since.get_or_insert(now);
+        if self.state != State::Down && now - since >= PATIENCE {
+            self.state = State::Down;
+            self.ready.push_back(Tailed::Down(text));
+        }
+    }
+
+    /// Says what is due after a poll that succeeded.
+    fn announce(&mut self) {
+        let turn = self.inner.life.turn();
+        let is_replaced = turn != self.turn;
+        if is_replaced {
+            self.turn = turn;
+            self.told.clear();
+            self.poll_at = Instant::now();
+            self.ready.push_back(Tailed::Replaced);
+        }
+        if self.state != State::Up {
+            self.ready.push_back(Tailed::Up);
+        }
+        if is_replaced || self.state != State::Up {
+            self.ready.push_back(Tailed::Started);
+        }
+        self.state = State::Up;
+    }
+
+    /// Asks for the last places of users, and for which log this is.
+    async fn look(&mut self, users: &[UserId]) -> Result<(), String> {
+        let rows = call(&self.inner, Call::Identity, &[]).await?;
+        let identity = read_identity(&rows).map_err(|error| chain(&error))?;
+        self.inner.life.meet(identity);
+        for users in users.chunks(CHUNK) {
+            let names: Vec<_> = users.iter().map(|user| to_column(user.as_str())).collect();
+            let known: Vec<i64> = users
+                .iter()
+                .map(|user| to_i64(self.told.get(user).copied().unwrap_or(0)))
+                .collect();
+            let rows = call(&self.inner, Call::Heads, &[&names, &known]).await?;
+            for row in rows {
+                let (user, last): (&str, i64) = (row.get(0), row.get(1));
+                self.advance(UserId::from(&*from_column(user)), to_u64(last));
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn call(
+    inner: &Inner,
+    call: Call,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, String> {
+    let outcome = inner.pool.call(call, parameters, POLL_LIMIT).await;
+    outcome.map_err(|error: CallError| error.text().to_owned())
+}
+
+impl Ears {
+    fn open(inner: &Inner, wait: Duration) -> Self {
+        let Some(address) = inner.listen_address.clone() else {
+            return Self::None;
+        };
+        let channel = inner.channel.clone();
+        let counts = Arc::clone(&inner.counts);
+        Self::Opening(Box::pin(async move {
+            sleep(wait).await;
+            Listener::connect(&address, &channel, counts).await
+        }))
+    }
+
+    async fn listen(&mut self) -> Step {
+        match self {
+            Self::Open(listener) => Step::Heard(listener.hear().await),
+            Self::Opening(opening) => Step::Opened(opening.await),
+            Self::None => future::pending().await,
+        }
+    }
+}
