@@ -4,11 +4,12 @@ use std::{future::pending, io, net::SocketAddr, time::Duration};
 
 use axum::{Router, http::StatusCode, middleware};
 use events_axum::{Edge, Problem, StreamState, hub_router};
-use events_router::EventRouter;
+use events_router::{EventRouter, LogHealth, Replica};
 use tokio::{net::TcpListener, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
-    ConnectionLimits, Failure, Settings, StopRequests, console, demo, llm::Llm, local, serve,
+    ConnectionLimits, Failure, Settings, StopRequests, console, demo, engine, llm::Llm, local,
+    serve,
 };
 
 /// How a hub is run.
@@ -50,6 +51,9 @@ impl Mode {
 /// How often history is aged and idle users are forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How often the log is asked whether it is still the same.
+const REPLACED_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Beyond the drain window, what is left of the connections is dropped after this long.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
@@ -62,6 +66,8 @@ pub struct Hub {
     listener: TcpListener,
     address: SocketAddr,
     state: StreamState,
+    /// The work behind the router, if its events are kept by a log elsewhere.
+    replica: Option<Replica>,
     app: Router,
     llm: Llm,
     plays_demo: bool,
@@ -92,7 +98,13 @@ impl Hub {
             address: settings.listen,
             source,
         })?;
-        let router = EventRouter::new(settings.router_config());
+        let (router, replica) = match engine::open(settings).await? {
+            None => (EventRouter::new(settings.router_config()), None),
+            Some(log) => {
+                let (router, replica) = EventRouter::on_log(settings.router_config(), log);
+                (router, Some(replica))
+            }
+        };
         let mut stream_config = settings.stream_config();
         let card = &mut stream_config.a2a.card;
         let needs_token = matches!(mode, Mode::Serve { is_insecure: false });
@@ -113,6 +125,7 @@ impl Hub {
             address,
             app: app(state.clone(), &llm),
             state,
+            replica,
             llm,
             plays_demo,
             demo_provider,
@@ -136,9 +149,20 @@ impl Hub {
     /// # Cancel safety
     ///
     /// Dropping the future drops the listener and all connections.
-    pub async fn run(self, stop_requests: StopRequests, announce: impl FnOnce(SocketAddr)) {
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::LogReplaced`]: the events would get ids that mean something else to clients.
+    pub async fn run(
+        self,
+        stop_requests: StopRequests,
+        announce: impl FnOnce(SocketAddr),
+    ) -> Result<(), Failure> {
         let mut background = JoinSet::new();
         background.spawn(sweep(self.state.router().clone(), self.llm.clone()));
+        if let Some(replica) = self.replica {
+            background.spawn(replica.run());
+        }
         announce(self.address);
         if self.plays_demo {
             background.spawn(demo::play(self.state.router().clone()));
@@ -157,6 +181,7 @@ impl Hub {
             ));
             background.spawn(demo::llm::ask(self.llm.providers()));
         }
+        let router = self.state.router().clone();
         let limit = self.drain_window + DRAIN_GRACE;
         let draining = self.llm.drain(stop_requests.clone(), limit + LAST_MOMENT);
         let serving = serve::serve(
@@ -170,11 +195,13 @@ impl Hub {
                 limit,
             },
         );
-        tokio::select! {
-            ((), ()) = async { tokio::join!(serving, draining) } => {}
-            () = watch_over(&mut background) => {}
-        }
+        let ended = tokio::select! {
+            ((), ()) = async { tokio::join!(serving, draining) } => Ok(()),
+            () = watch_over(&mut background) => Ok(()),
+            () = replaced(&router) => Err(Failure::LogReplaced),
+        };
         background.shutdown().await;
+        ended
     }
 }
 
@@ -202,6 +229,20 @@ async fn sweep(router: EventRouter, llm: Llm) {
         ticks.tick().await;
         router.sweep();
         llm.sweep();
+        if let Some(log) = router.event_log()
+            && let Err(error) = log.sweep().await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "log not swept");
+        }
+    }
+}
+
+/// Completes when the log behind the router has become another one.
+async fn replaced(router: &EventRouter) {
+    let mut ticks = tokio::time::interval(REPLACED_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while router.log_health() != LogHealth::Replaced {
+        ticks.tick().await;
     }
 }
 

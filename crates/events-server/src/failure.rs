@@ -46,6 +46,18 @@ pub enum Failure {
         #[source]
         source: io::Error,
     },
+    /// The log cannot be reached, or is not fit.
+    #[error("cannot open the log {log}")]
+    Log {
+        /// The log, without a password.
+        log: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The log is another one than at the start, such as one that was restored or made anew.
+    #[error("the log is another one than at the start; start again, and clients are told of a gap")]
+    LogReplaced,
     /// The runtime or its signals cannot be set up.
     #[error("cannot start")]
     Start(#[source] io::Error),
@@ -201,6 +213,8 @@ impl Failure {
             | Self::NoKey
             | Self::Hub(HubError::Invalid(_) | HubError::Address(_)) => 2,
             Self::Listen { .. }
+            | Self::Log { .. }
+            | Self::LogReplaced
             | Self::Start(_)
             | Self::Hub(_)
             | Self::Unreached { .. }

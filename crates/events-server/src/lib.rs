@@ -39,6 +39,7 @@ mod commands;
 mod config;
 mod console;
 mod demo;
+mod engine;
 mod failure;
 mod llm;
 mod local;
@@ -59,6 +60,7 @@ pub use config::{
     ConfigError, Field, KEYS, Key, LlmSettings, Origin, PROVIDER_KEYS, Prices, ProviderKey,
     Settings, Sources,
 };
+pub use engine::EngineSettings;
 pub use failure::Failure;
 pub use log_spec::{LogSpec, LogSpecError};
 pub use run::run;

@@ -92,9 +92,9 @@ fn try_run(
         let mut tasks = JoinSet::new();
         let stop_requests = stop::on_signals(&mut tasks).map_err(Failure::Start)?;
         let hub = Hub::bind(mode, &settings).await?;
-        hub.run(stop_requests, announce).await;
+        let ended = hub.run(stop_requests, announce).await;
         tasks.shutdown().await;
-        Ok(())
+        ended
     })
 }
 

@@ -6,8 +6,8 @@ use events_client::{Client, Item, StreamKind, Subscribe};
 use events_tui::{End, Options, Over};
 use futures_util::{StreamExt as _, stream};
 
-use super::{check_config::without_password, contact::Contact};
-use crate::{Failure, cli::TopArgs};
+use super::contact::Contact;
+use crate::{Failure, cli::TopArgs, config::without_password};
 
 /// Shows the streams until somebody quits or `stop` is done. The terminal is taken once a hub has answered, so that an
 /// error before is a line like that of any other command; with `--wait` at once.

@@ -47,7 +47,7 @@ const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3_600;
 
 /// All settings, in the order of the help.
-pub static KEYS: [Key; 50] = [
+pub static KEYS: [Key; 56] = [
     Key {
         name: "listen",
         field: Field::Address(|settings| &mut settings.listen),
@@ -276,6 +276,39 @@ pub static KEYS: [Key; 50] = [
             MIB..=1_024 * GIB,
         ),
         doc: "bytes kept over all users",
+    },
+    Key {
+        name: "nats.stream",
+        field: Field::Text(|settings| &mut settings.engine.nats_stream),
+        doc: "the stream in NATS; hubs with the same one are replicas",
+    },
+    Key {
+        name: "nats.replicas",
+        field: Field::Count(|settings| &mut settings.engine.nats_replicas, 1..=5),
+        doc: "how many servers of NATS keep each event: 1, 3 or 5",
+    },
+    Key {
+        name: "nats.credentials",
+        field: Field::File(|settings| &mut settings.engine.nats_credentials),
+        doc: "a file of credentials for NATS",
+    },
+    Key {
+        name: "nats.ca",
+        field: Field::File(|settings| &mut settings.engine.nats_ca),
+        doc: "certificates (PEM) of authorities that are trusted for NATS too",
+    },
+    Key {
+        name: "postgres.schema",
+        field: Field::Text(|settings| &mut settings.engine.postgres_schema),
+        doc: "the schema in PostgreSQL; hubs with the same one are replicas",
+    },
+    Key {
+        name: "postgres.connections",
+        field: Field::Count(
+            |settings| &mut settings.engine.postgres_connections,
+            2..=1_000,
+        ),
+        doc: "connections to PostgreSQL, besides the two that listen and ring",
     },
     Key {
         name: "llm.connect_timeout",

@@ -10,7 +10,7 @@ use events_broadcast::Limits;
 use events_router::RouterConfig;
 
 use super::{ConfigError, Key, LlmSettings, Sources, field::Refused, providers, sources::Entry};
-use crate::{log_spec::LogSpec, serve::ConnectionLimits};
+use crate::{engine::EngineSettings, log_spec::LogSpec, serve::ConnectionLimits};
 
 /// Everything that can be set; see [`KEYS`](super::KEYS).
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Settings {
     pub streams: StreamConfig,
     /// Settings of the LLM gateway.
     pub llm: LlmSettings,
+    /// What only one kind of log has.
+    pub engine: EngineSettings,
 }
 
 impl Default for Settings {
@@ -44,6 +46,7 @@ impl Default for Settings {
             router: RouterConfig::default(),
             streams: StreamConfig::default(),
             llm: LlmSettings::default(),
+            engine: EngineSettings::default(),
         }
     }
 }
