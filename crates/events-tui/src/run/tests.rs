@@ -234,21 +234,26 @@ async fn a_hub_that_is_restarted_is_found_again() {
             let active = events_models::StreamFeedFrame::Active(active);
             let socket = serve(&listener, &serde_json::to_string(&active).unwrap()).await;
             if lost > 0 {
-                // Whatever is on its way is drawn by the key before the last.
-                tokio::time::timeout(Duration::from_millis(300), pending::<()>())
-                    .await
-                    .unwrap_err();
-                keys.send(key(KeyCode::Char('q'))).unwrap();
-                pending::<()>().await;
+                // Asks what is under the cursor, until it is the new request.
+                let mut again = tokio::time::interval(Duration::from_millis(20));
+                loop {
+                    again.tick().await;
+                    keys.send(key(KeyCode::Char('y'))).unwrap();
+                }
             }
             drop(socket);
         }
     };
     let (mut terminal, clock, options) = (terminal(), ManualClock::new(NOW), options());
-    let none = |_: &mut TestBackend, _: &str| Ok(());
+    let copy = |_: &mut TestBackend, id: &str| {
+        if id == "req_after" {
+            keys.send(key(KeyCode::Char('q'))).unwrap();
+        }
+        Ok(())
+    };
     let driving = drive(
         &mut terminal,
-        none,
+        copy,
         input,
         items,
         &options,
