@@ -21,7 +21,7 @@
 //! byte, names of headers in lower case. What does not: headers that speak of one connection (`Connection` and those
 //! it names, `Keep-Alive`, `Proxy-…`, `TE` but for `trailers`, `Transfer-Encoding`, `Upgrade`); `Host`;
 //! `Expect: 100-continue`, which the server before the gateway answers; answers with a status of 1xx. `Content-Length`
-//! stays where it was. Event streams get `X-Accel-Buffering: no` and `Cache-Control: no-cache` where the provider
+//! stays where it was, but for that of a 304, which servers leave out. Event streams get `X-Accel-Buffering: no` and `Cache-Control: no-cache` where the provider
 //! says neither. [`ProviderConfig`] names the two things that change a request, `accept_encoding` and
 //! `inject_stream_usage`; nothing changes the bytes of an answer.
 //!
@@ -234,7 +234,8 @@ impl LlmGateway {
     /// Makes the router: `/llm/{provider}/{*path}` for every method.
     ///
     /// It may be merged into another or nested under a path. Layers around it must not compress, buffer or bound in
-    /// time what passes.
+    /// time what passes. A client that is there and reads nothing holds its request to the provider; that its
+    /// connection ends in time is for the server to see to.
     pub fn router(&self) -> Router {
         let handler = any(forward::handle);
         Router::new()

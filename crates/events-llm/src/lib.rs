@@ -26,11 +26,13 @@
 //! A gateway needs four things of it: [`Provider::of_path`] and [`RequestFacts`] say what a request is,
 //! [`Tap::begin`] makes its [`Exchange`], [`Exchange::tap_response`] passes the answer on, and
 //! [`StreamEventBroadcaster::watch`] tells a screen. An [`AgUiObserver`] on the exchange makes AG-UI events of it.
+//! With the feature `gateway` there is such a gateway, as an axum router: module `gateway`.
 //!
 //! # What this crate does not do
 //!
-//! It opens no connection, routes no request and chooses no provider; that is for the gateway. It does not change,
-//! delay, retry or store an answer, does not count tokens itself (an estimate is marked as one) and asks no network
+//! Without the feature `gateway` it opens no connection and routes no request; with it, it chooses among providers by
+//! the path only, and knows neither who may use them nor whose keys they take. It does not change, delay, retry or
+//! store an answer, does not count tokens itself (an estimate is marked as one) and asks no network
 //! for prices. It reads neither images nor sound, nor the body of a request but for its model.
 //!
 //! # Invariants

@@ -1,5 +1,8 @@
 //! What a gateway is told: its providers, its bounds, how long it waits.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use http::uri::{Authority, Scheme, Uri};
@@ -72,6 +75,24 @@ pub enum AcceptEncoding {
     IdentityForStreams,
     /// It is passed on as it came.
     AsSent,
+}
+
+impl AcceptEncoding {
+    /// Returns the name, `identity-for-streams` or `as-sent`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IdentityForStreams => "identity-for-streams",
+            Self::AsSent => "as-sent",
+        }
+    }
+
+    /// Finds it by its name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let mut all = [Self::IdentityForStreams, Self::AsSent].into_iter();
+        all.find(|known| known.as_str() == name)
+    }
 }
 
 /// Bounds of a gateway.

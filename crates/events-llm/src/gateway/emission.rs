@@ -141,7 +141,7 @@ impl Emission {
         match &sent {
             Ok(()) => debug!(run = %self.run, n_events, "events of an answer are published"),
             Err(error) => {
-                warn!(run = %self.run, n_events, %error, "events of an answer are not published")
+                warn!(run = %self.run, n_events, %error, "events of an answer are not published");
             }
         }
         sent

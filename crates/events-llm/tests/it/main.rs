@@ -10,7 +10,8 @@ mod ends;
 mod failures;
 #[cfg(test)]
 mod fixtures;
-#[cfg(all(test, feature = "gateway"))]
+#[cfg(test)]
+#[cfg(feature = "gateway")]
 mod gateway;
 #[cfg(test)]
 mod measuring;

@@ -1,5 +1,8 @@
 //! The events of one run between its answer, which never waits, and its publisher, which may.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -7,6 +10,8 @@ use std::{
 
 use events_models::{AgUiEvent, agui::ToolResultContent};
 use tokio::sync::Notify;
+
+use crate::boundary;
 
 /// The most events in one batch, so that one run does not hold a log for long.
 const MAX_BATCH: usize = 256;
@@ -52,30 +57,36 @@ pub(super) fn run_queue(max_bytes: usize) -> (RunSender, RunQueue) {
 pub(super) struct RunSender(Arc<Shared>);
 
 impl RunSender {
-    /// Adds an event if there is room; if there is none, nothing more is ever added.
-    pub(super) fn push(&self, event: AgUiEvent) {
+    /// Adds an event if there is room; if there is none, nothing more is ever added. A long text becomes several
+    /// events, so that none is larger than a log takes.
+    pub(super) fn push(&self, mut event: AgUiEvent) {
         let mut state = self.0.lock();
-        if state.is_overrun {
+        while let Some(rest) = split_off(&mut event) {
+            state.push(event, self.0.max_bytes);
+            event = rest;
+        }
+        state.push(event, self.0.max_bytes);
+        drop(state);
+        self.0.news.notify_one();
+    }
+}
+
+impl State {
+    fn push(&mut self, event: AgUiEvent, max_bytes: usize) {
+        if self.is_overrun {
             return;
         }
         let n_text_bytes = text_bytes(&event);
-        let event = match state.events.back_mut() {
+        if self.n_bytes + n_text_bytes + EVENT_BYTES > max_bytes {
+            self.is_overrun = true;
+            return;
+        }
+        let event = match self.events.back_mut() {
             Some(last) => join(last, event),
             None => Some(event),
         };
-        let n_bytes = n_text_bytes + event.as_ref().map_or(0, |_| EVENT_BYTES);
-        if state.n_bytes + n_bytes > self.0.max_bytes {
-            state.is_overrun = true;
-            if event.is_none() {
-                // What was joined is over the bound by less than one join; it may stay.
-                state.n_bytes += n_bytes;
-            }
-        } else {
-            state.n_bytes += n_bytes;
-            state.events.extend(event);
-        }
-        drop(state);
-        self.0.news.notify_one();
+        self.n_bytes += n_text_bytes + event.as_ref().map_or(0, |_| EVENT_BYTES);
+        self.events.extend(event);
     }
 }
 
@@ -122,26 +133,45 @@ impl RunQueue {
     }
 }
 
+/// The fragment of text that an event carries, if it is one of many that are appended to each other.
+fn delta_of(event: &mut AgUiEvent) -> Option<&mut String> {
+    match event {
+        AgUiEvent::TextMessageContent(event) => Some(&mut event.delta),
+        AgUiEvent::ReasoningMessageContent(event) => Some(&mut event.delta),
+        AgUiEvent::ToolCallArgs(event) => Some(&mut event.delta),
+        _ => None,
+    }
+}
+
+/// Cuts a long fragment, and returns the same event with the rest of it.
+fn split_off(event: &mut AgUiEvent) -> Option<AgUiEvent> {
+    let delta = delta_of(event)?;
+    if delta.len() <= MAX_JOINED_BYTES {
+        return None;
+    }
+    let rest_of_delta = delta.split_off(boundary::floor(delta, MAX_JOINED_BYTES));
+    let mut rest = event.clone();
+    *delta_of(&mut rest)? = rest_of_delta;
+    Some(rest)
+}
+
 /// Appends the text of an event to the last one, or gives it back.
-fn join(last: &mut AgUiEvent, event: AgUiEvent) -> Option<AgUiEvent> {
-    let fits = |last: &str, delta: &str| last.len() + delta.len() <= MAX_JOINED_BYTES;
-    match (last, &event) {
-        (AgUiEvent::TextMessageContent(last), AgUiEvent::TextMessageContent(next))
-            if last.message_id == next.message_id && fits(&last.delta, &next.delta) =>
-        {
-            last.delta.push_str(&next.delta);
-            None
+fn join(last: &mut AgUiEvent, mut event: AgUiEvent) -> Option<AgUiEvent> {
+    let is_same = match (&*last, &event) {
+        (AgUiEvent::TextMessageContent(last), AgUiEvent::TextMessageContent(next)) => {
+            last.message_id == next.message_id
         }
-        (AgUiEvent::ReasoningMessageContent(last), AgUiEvent::ReasoningMessageContent(next))
-            if last.message_id == next.message_id && fits(&last.delta, &next.delta) =>
-        {
-            last.delta.push_str(&next.delta);
-            None
+        (AgUiEvent::ReasoningMessageContent(last), AgUiEvent::ReasoningMessageContent(next)) => {
+            last.message_id == next.message_id
         }
-        (AgUiEvent::ToolCallArgs(last), AgUiEvent::ToolCallArgs(next))
-            if last.tool_call_id == next.tool_call_id && fits(&last.delta, &next.delta) =>
-        {
-            last.delta.push_str(&next.delta);
+        (AgUiEvent::ToolCallArgs(last), AgUiEvent::ToolCallArgs(next)) => {
+            last.tool_call_id == next.tool_call_id
+        }
+        _ => false,
+    };
+    match (delta_of(last), delta_of(&mut event)) {
+        (Some(last), Some(next)) if is_same && last.len() + next.len() <= MAX_JOINED_BYTES => {
+            last.push_str(next);
             None
         }
         _ => Some(event),

@@ -114,25 +114,17 @@ async fn an_event_that_never_ends() {
     let head = post_head("/llm/p/v1/messages", "", STREAM.len());
     let mut client = Client::send(world.port, &head, STREAM).await;
     client.read_until(b"data: ").await;
-    let (mut buffer, mut n_read) = (vec![0; 1 << 16], 0_usize);
+    let (mut buffer, mut n_read) = (vec![0; 1 << 20], client.bytes.len());
     let reading = async {
         loop {
-            let n = client.stream.read(&mut buffer).await.unwrap();
-            if n == 0 {
-                return;
+            match client.stream.read(&mut buffer).await.unwrap() {
+                0 => return,
+                n => n_read += n,
             }
-            n_read += buffer[..n].iter().filter(|byte| **byte == b'x').count();
         }
     };
     tokio::time::timeout(LIMIT * 3, reading).await.unwrap();
-    let n_early = client
-        .bytes
-        .iter()
-        .rev()
-        .take_while(|byte| **byte != b' ')
-        .count();
-    assert!(n_read + n_early >= 100 << 20, "{n_read}");
-    assert!(n_read <= 100 << 20);
+    assert!(n_read > 100 << 20, "{n_read}");
     let events = world.events().await;
     let Some(TuiStreamEvent::Completed { detail, .. } | TuiStreamEvent::Error { detail, .. }) =
         events.last()
@@ -152,7 +144,7 @@ async fn an_event_that_never_ends() {
 async fn a_body_that_decodes_to_far_more_than_it_is() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(&vec![b'\n'; 1 << 20]).unwrap();
-    let bomb = encoder.finish().unwrap().repeat(80);
+    let bomb = encoder.finish().unwrap().repeat(6);
     let head = "content-type: text/event-stream\r\ncontent-encoding: gzip\r\n";
     let mut world = World::of(answer(whole(head, &bomb))).await;
     let reply = post(world.port, "/llm/p/v1/messages", "", STREAM).await;

@@ -8,15 +8,17 @@ use tokio::{
 
 use super::provider::{LIMIT, parse_head};
 
+pub(crate) type Headers = Vec<(String, Vec<u8>)>;
+
 /// An answer as it arrived.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) line: String,
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) headers: Headers,
     /// Without its framing.
     pub(crate) body: Vec<u8>,
-    pub(crate) trailers: Vec<(String, Vec<u8>)>,
+    pub(crate) trailers: Headers,
     /// Whether it came to its end, as far as its framing can tell.
     pub(crate) is_whole: bool,
 }
@@ -146,7 +148,7 @@ pub(crate) fn post_head(path: &str, headers: &str, length: usize) -> String {
 }
 
 /// The data, the trailers and the length of a whole chunked body at the beginning of these bytes.
-pub(crate) fn dechunk(bytes: &[u8]) -> Option<(Vec<u8>, Vec<(String, Vec<u8>)>, usize)> {
+pub(crate) fn dechunk(bytes: &[u8]) -> Option<(Vec<u8>, Headers, usize)> {
     let mut data = Vec::new();
     let mut at = 0;
     loop {

@@ -98,8 +98,6 @@ async fn a_head_without_end_is_a_502_and_the_connection_is_closed() {
 
 fn impatient(config: &mut events_llm::gateway::GatewayConfig) {
     config.timeouts.answer_head = Duration::from_millis(200);
-    config.timeouts.answer_idle = Duration::from_millis(200);
-    config.timeouts.request_idle = Duration::from_millis(200);
     config.timeouts.connect = Duration::from_millis(200);
 }
 
@@ -135,7 +133,12 @@ async fn a_provider_that_falls_silent_is_cut_off_and_so_is_its_client() {
         [&b": a\n\n"[..]],
     ));
     *steps.last_mut().unwrap() = Step::UntilClosed;
-    let mut world = World::with(steps, impatient, Default::default()).await;
+    let mut world = World::with(
+        steps,
+        |config| config.timeouts.answer_idle = Duration::from_millis(200),
+        Default::default(),
+    )
+    .await;
     let reply = post(world.port, "/llm/p/v1/messages", "", STREAM).await;
     assert_eq!((reply.status, &reply.body[..]), (200, &b": a\n\n"[..]));
     assert!(!reply.is_whole, "the end is no clean one");

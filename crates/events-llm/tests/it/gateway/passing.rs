@@ -66,7 +66,7 @@ async fn every_answer_passes_at_every_cut() {
 #[tokio::test]
 async fn every_answer_passes_in_chunks_of_one_byte() {
     for fixture in fixtures::all() {
-        let n_bytes = if fixture.body.len() > 12_000 { 23 } else { 1 };
+        let n_bytes = if fixture.body.len() > 4_000 { 23 } else { 1 };
         let mut steps = chunked(&head(&fixture), []);
         let chunks = fixture.body.chunks(n_bytes).flat_map(chunk);
         steps.insert(1, Step::Send(chunks.collect()));

@@ -27,11 +27,11 @@ struct Secure {
     _tasks: JoinSet<()>,
 }
 
-async fn reply(request: Request<Incoming>, body: Bytes) -> Result<Response<Body>, Infallible> {
+fn reply(request: &Request<Incoming>, body: &Bytes) -> Response<Body> {
     let pieces: Vec<_> = body.chunks(50).map(Bytes::copy_from_slice).collect();
     let pieces = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, Infallible>));
     let host = request.uri().authority().map(ToString::to_string);
-    Ok(Response::builder()
+    Response::builder()
         .header("content-type", "text/event-stream")
         .header("x-version", format!("{:?}", request.version()))
         .header("x-authority", host.unwrap_or_default())
@@ -40,7 +40,7 @@ async fn reply(request: Request<Incoming>, body: Bytes) -> Result<Response<Body>
             request.headers().get("x-api-key").cloned().unwrap(),
         )
         .body(Body::from_stream(pieces))
-        .unwrap())
+        .unwrap()
 }
 
 impl Secure {
@@ -77,7 +77,9 @@ impl Secure {
                         return;
                     };
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                    let service = service_fn(move |request| reply(request, body.clone()));
+                    let service = service_fn(move |request| {
+                        std::future::ready(Ok::<_, Infallible>(reply(&request, &body)))
+                    });
                     let stream = TokioIo::new(stream);
                     if is_http2 {
                         let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use events_llm::{
-    NoPrices, Provider as Protocol, StreamEventBroadcaster, Tap, TuiStreamEvent,
+    NoPrices, Provider as Protocol, StreamEventBroadcaster, Tap, TapLimits, TuiStreamEvent,
     gateway::{GatewayConfig, GatewayHooks, LlmGateway, ProviderConfig},
 };
 use tokio::{net::TcpListener, sync::broadcast::Receiver, task::JoinSet, time::timeout};
@@ -49,7 +49,12 @@ impl World {
             .providers
             .insert("p".to_owned(), ProviderConfig::new(base_url));
         change(&mut config);
-        let tap = Tap::new(broadcaster, Arc::new(NoPrices));
+        let limits = TapLimits {
+            // So that a bomb need not be a large one.
+            max_decoded_bytes: 4 << 20,
+            ..TapLimits::default()
+        };
+        let tap = Tap::with_limits(broadcaster, Arc::new(NoPrices), limits);
         let gateway = LlmGateway::with_hooks(config, tap, hooks).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -61,7 +66,7 @@ impl World {
             gateway,
             port,
             receiver,
-            tasks: tasks,
+            tasks,
         }
     }
 
