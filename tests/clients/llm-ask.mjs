@@ -39,7 +39,12 @@ async function ask({ base, api, model, stream }) {
   if (!stream) return { final: await create({}) };
   const events = [];
   for await (const event of await create({ stream: true })) events.push(event);
-  return { events, final: await finalOf(helper()) };
+  try {
+    return { events, final: await finalOf(helper()) };
+  } catch (error) {
+    // Some clients make no whole of what they read piece by piece.
+    return { events, error: failure(error) };
+  }
 }
 
 function failure(error) {

@@ -35,12 +35,15 @@ def ask(job):
             final_of = lambda stream: stream.get_final_response()
     if not is_stream:
         return {"final": plain(create(**request))}
-    events = [plain(event) for event in create(stream=True, **request)]
-    with helper(**request) as stream:
-        for _ in stream:
-            pass
-        final = plain(final_of(stream))
-    return {"events": events, "final": final}
+    outcome = {"events": [plain(event) for event in create(stream=True, **request)]}
+    try:
+        with helper(**request) as stream:
+            for _ in stream:
+                pass
+            outcome["final"] = plain(final_of(stream))
+    except Exception as error:  # Some clients make no whole of what they read piece by piece.
+        outcome["error"] = failure(error)
+    return outcome
 
 
 def failure(error):

@@ -115,10 +115,10 @@ impl Field {
                 };
             }
             Self::Money(place) => {
-                *place(settings) = read_or_none(text, read_dollars).ok_or_else(expected)?
+                *place(settings) = read_or_none(text, read_dollars).ok_or_else(expected)?;
             }
             Self::Percent(place) => {
-                *place(settings) = read_or_none(text, read_percent).ok_or_else(expected)?
+                *place(settings) = read_or_none(text, read_percent).ok_or_else(expected)?;
             }
         }
         Ok(())
