@@ -90,6 +90,33 @@ fn bare_redb(bencher: Bencher<'_, '_>, (n_rows, is_quick): (u64, bool)) {
         });
 }
 
+/// Opening a file of about so many MiB that was not closed, with and without what makes that quick.
+#[divan::bench(args = [(64, false), (256, false), (256, true)], sample_count = 3, sample_size = 1)]
+fn opens_after_a_crash(bencher: Bencher<'_, '_>, (n_mib, is_quick): (u64, bool)) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let runtime = Runtime::new().expect("a runtime");
+    let mut config = DiskConfig::new(folder.path().join("log"));
+    config.quick_open_above = if is_quick { 0 } else { u64::MAX };
+    let log = DiskLog::open(config).expect("a log");
+    let batch: Vec<Record> = (0..1_000).map(|_| record()).collect();
+    for n in 0..n_mib * 2 {
+        let user = UserId::from(format!("user {n}"));
+        let append = log.append(&user, &batch, 1_763_750_000_000, None);
+        runtime.block_on(append).expect("an append");
+    }
+    // What is on the disk now is what a crash would leave.
+    let crashed = folder.path().join("crashed");
+    std::fs::create_dir(&crashed).expect("a folder");
+    let copy = || {
+        let name = "events.redb";
+        std::fs::copy(folder.path().join("log").join(name), crashed.join(name)).expect("a copy");
+        DiskConfig::new(&crashed)
+    };
+    bencher
+        .with_inputs(copy)
+        .bench_local_values(|config| DiskLog::open(config).expect("a log"));
+}
+
 /// A page of the log of a user, of so many records, from memory.
 #[divan::bench(args = [1, 100, 1_000], sample_count = 200, sample_size = 1)]
 fn log_reads(bencher: Bencher<'_, '_>, n_records: usize) {

@@ -145,17 +145,18 @@ impl DiskLog {
             change: change(answer),
             bytes,
         };
-        let sent = queue.as_ref().map(|queue| queue.try_send(waiting));
-        match sent {
-            Some(Ok(())) => {}
-            Some(Err(TrySendError::Full(_))) => {
-                give_back();
-                return Err(EventError::Overloaded("appends that wait for the disk"));
-            }
-            Some(Err(TrySendError::Disconnected(_))) | None => {
-                give_back();
-                return Err(EventError::Unavailable("the log's thread has ended".into()));
-            }
+        let Some(queue) = queue else {
+            give_back();
+            return Err(EventError::Unavailable("the log is closed".into()));
+        };
+        if let Err(refused) = queue.try_send(waiting) {
+            give_back();
+            return Err(match refused {
+                TrySendError::Full(_) => EventError::Overloaded("appends that wait for the disk"),
+                TrySendError::Disconnected(_) => {
+                    EventError::Unavailable("the log's thread has ended".into())
+                }
+            });
         }
         match timeout(config.deadline, answered).await {
             Ok(Ok(answer)) => answer,

@@ -177,7 +177,7 @@ impl Unwritten {
     }
 
     /// Reads a piece as the file has it, zeros where it ends.
-    fn from_file(&self, overlay: &Overlay, start: u64, out: &mut [u8]) -> io::Result<()> {
+    fn read_file(&self, overlay: &Overlay, start: u64, out: &mut [u8]) -> io::Result<()> {
         let n_there = overlay.file_len.saturating_sub(start);
         let n_there = usize::try_from(n_there)
             .unwrap_or(usize::MAX)
@@ -225,7 +225,7 @@ impl StorageBackend for Unwritten {
             let out = &mut out[at..at + within.len()];
             match overlay.pieces.get(&start) {
                 Some(piece) => out.copy_from_slice(&piece[within]),
-                None => self.from_file(&overlay, start + within.start as u64, out)?,
+                None => self.read_file(&overlay, start + within.start as u64, out)?,
             }
         }
         Ok(())
@@ -252,7 +252,7 @@ impl StorageBackend for Unwritten {
             let data = &data[at..at + within.len()];
             if !overlay.pieces.contains_key(&start) {
                 let mut piece = vec![0; PIECE as usize];
-                self.from_file(&overlay, start, &mut piece)?;
+                self.read_file(&overlay, start, &mut piece)?;
                 overlay.pieces.insert(start, piece);
                 overlay.bytes += PIECE as usize;
             }

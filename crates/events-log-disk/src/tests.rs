@@ -66,7 +66,7 @@ async fn next(tail: &mut events_core::Tail) -> Tailed {
 /// The file fails in every way; what was acknowledged is read all the while, and it goes on when the trouble is over.
 #[tokio::test]
 async fn reads_go_on_while_the_file_fails_and_appends_when_it_does_not() {
-    for trouble in [Trouble::NoGrowth, Trouble::NoWrites, Trouble::NoSync] {
+    for trouble in [Trouble::Growing, Trouble::Writing, Trouble::Syncing] {
         let (faulty, ada) = (Faulty::default(), UserId::new("ada"));
         let log = open(&faulty, config());
         let mut tail = log.tail();
@@ -211,7 +211,7 @@ async fn what_waits_is_bounded() {
         ..numbered(1)
     };
     let error = log
-        .append(&ada, &[large.clone()], 1, None)
+        .append(&ada, std::slice::from_ref(&large), 1, None)
         .await
         .unwrap_err();
     assert!(

@@ -14,13 +14,13 @@ use crate::medium::Medium;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Trouble {
     /// The file does not get longer, as on a full disk.
-    NoGrowth,
+    Growing,
     /// Nothing is written.
-    NoWrites,
+    Writing,
     /// Nothing gets from memory onto the disk.
-    NoSync,
+    Syncing,
     /// Nothing is answered any more.
-    NoPower,
+    Everything,
 }
 
 /// All handles are one disk.
@@ -159,19 +159,19 @@ impl Faulty {
         }
         if let Some(n_left) = &mut image.n_left {
             if *n_left == 0 {
-                image.trouble = Some(Trouble::NoPower);
+                image.trouble = Some(Trouble::Everything);
             } else {
                 *n_left -= 1;
             }
         }
         let is_refused = match (image.trouble, &write) {
             (None, _) => false,
-            (Some(Trouble::NoGrowth), Some(Write::Len(len))) => *len > image.seen.len() as u64,
-            (Some(Trouble::NoGrowth), _) => false,
-            (Some(Trouble::NoWrites), Some(_)) => true,
-            (Some(Trouble::NoWrites), None) => false,
-            (Some(Trouble::NoSync), write) => write.is_none(),
-            (Some(Trouble::NoPower), _) => true,
+            (Some(Trouble::Growing), Some(Write::Len(len))) => *len > image.seen.len() as u64,
+            (Some(Trouble::Growing), _) => false,
+            (Some(Trouble::Writing), Some(_)) => true,
+            (Some(Trouble::Writing), None) => false,
+            (Some(Trouble::Syncing), write) => write.is_none(),
+            (Some(Trouble::Everything), _) => true,
         };
         if is_refused {
             return Err(on_purpose());
@@ -217,7 +217,7 @@ impl StorageBackend for Faulty {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let mut image = self.image();
-        if image.trouble == Some(Trouble::NoPower) {
+        if image.trouble == Some(Trouble::Everything) {
             return Err(on_purpose());
         }
         match &mut image.n_reads {
