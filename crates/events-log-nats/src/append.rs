@@ -159,16 +159,16 @@ impl Append<'_> {
                     if matches!(refusal.err_code, WRONG_LAST | WRONG_LAST_UNNAMED) =>
                 {
                     add(&self.inner.counters.conflicts, 1);
-                    if is_uncertain && let Some(sequence) = self.find().await? {
-                        add(&self.inner.counters.duplicates, 1);
-                        return Ok(sequence);
-                    }
                     let last = match named_sequence(refusal) {
                         Some(last) => last,
                         None => self.last_sequence().await?,
                     };
                     if last == self.expected {
                         // Another append of this user is on its way, or was and has failed.
+                    } else if is_uncertain && let Some(sequence) = self.find().await? {
+                        // It is looked for only now: before, what was sent may have been on its way still.
+                        add(&self.inner.counters.duplicates, 1);
+                        return Ok(sequence);
                     } else if !is_expected {
                         // What was sent before can never be stored any more: the last place has moved on.
                         is_uncertain = false;

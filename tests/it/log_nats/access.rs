@@ -8,7 +8,7 @@ use events_tests::nats_server::NatsServers;
 use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use super::engine::{Away, Nats, open};
-use super::samples::{record, user};
+use super::samples::{counter, numbers, read_all, record, user};
 
 async fn refusal(config: NatsLogConfig) -> String {
     match NatsLog::open(config).await {
@@ -94,6 +94,7 @@ accounts {
     jetstream: enabled
     users: [
       { user: ada, password: "se%cret" },
+      { user: slow, password: "slow", permissions: { publish: { deny: "$JS.API.DIRECT.GET.>" } } }
       { user: eve, password: "eve", permissions: { publish: ["other.>"], subscribe: ["_INBOX.>"] } }
     ]
   }
@@ -178,4 +179,20 @@ async fn tls_is_spoken_with_the_authority_of_a_file_and_refused_without() {
     config.credentials_file = Some(folder.path().join("no.creds"));
     config.servers = format!("tls://localhost:{port}");
     names_all(&refusal(config).await, &["no.creds", "check the path"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_not_read_directly_reads_everything_from_the_leader() {
+    let started = NatsServers::start_with("log_nats", 1, ACCOUNTS).await;
+    let Some(servers) = started else { return };
+    let address = servers.address(0);
+    let log = open(NatsLogConfig::new(format!("nats://slow:slow@{address}"))).await;
+    let ada = user("ada");
+    let mut last = 0;
+    for n in 0..80 {
+        last = log.append(&ada, &[record(n)], 1, Some(last)).await.unwrap();
+    }
+    let want: Vec<u64> = (0..80).collect();
+    assert_eq!(numbers(&read_all(&log, &ada).await.records), want);
+    assert_eq!(counter(&log, "events_log_leader_reads_total"), 80);
 }
