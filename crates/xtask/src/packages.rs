@@ -1,4 +1,4 @@
-//! Set-up: the official clients in `target/xtask`, a browser, and PostgreSQL.
+//! Set-up: the official clients in `target/xtask`, a browser, PostgreSQL and PgBouncer.
 //!
 //! Everything is looked for first, so a second run costs nothing and needs no network.
 
@@ -35,7 +35,8 @@ pub(crate) fn set_up(root: &Path) -> Result<(), String> {
         python_packages(root, client)?;
     }
     browser(root)?;
-    postgres(root)
+    postgres(root)?;
+    pgbouncer(root)
 }
 
 /// Installs one folder of Node packages, exactly as locked.
@@ -134,6 +135,18 @@ fn postgres(root: &Path) -> Result<(), String> {
         );
     }
     install(root, "postgresql")
+}
+
+/// Installs PgBouncer when there is none and the system lets us.
+fn pgbouncer(root: &Path) -> Result<(), String> {
+    if find("pgbouncer").is_some() || Path::new("/usr/sbin/pgbouncer").is_file() {
+        println!("PgBouncer: already there");
+        return Ok(());
+    }
+    if find("apt-get").is_none() || !is_root() {
+        return Err("no PgBouncer found; install it".to_owned());
+    }
+    install(root, "pgbouncer")
 }
 
 /// Installs a package of the system.
