@@ -20,7 +20,7 @@ use events_log_postgres::{PostgresConfig, PostgresLog};
 use events_tests::{
     conformance::{self, Bounds, Engine, Outage},
     deadline::{PATIENCE, within},
-    postgres_server::{self, PostgresServer},
+    postgres_server::{self, Pooler, PostgresServer},
     skip,
 };
 use futures_util::StreamExt as _;
@@ -89,7 +89,7 @@ enum Away {
 
 struct Postgres {
     server: Server,
-    pooler: bool,
+    pooler: Option<Pooler>,
     n_schemas: AtomicU64,
 }
 
@@ -110,7 +110,7 @@ impl Server {
 }
 
 impl Postgres {
-    fn new(server: PostgresServer, away: Away, pooler: bool) -> Self {
+    fn new(server: PostgresServer, away: Away, pooler: Option<Pooler>) -> Self {
         Self {
             server: Server {
                 server: Mutex::new(Some(server)),
@@ -125,9 +125,9 @@ impl Postgres {
         let server = self.server.take();
         let mut config = config(&server);
         self.server.put(server);
-        if self.pooler {
+        if let Some(pooler) = &self.pooler {
             config.pooler = true;
-            config.listen_url = Some(config.url.clone());
+            config.listen_url = Some(std::mem::replace(&mut config.url, pooler.url()));
         }
         config.max_connections = 4;
         config
@@ -192,7 +192,7 @@ async fn keeps_every_promise(test: &str, away: Away) {
     let Some(server) = server(test).await else {
         return;
     };
-    let report = conformance::report(&Postgres::new(server, away, false), |_| true).await;
+    let report = conformance::report(&Postgres::new(server, away, None), |_| true).await;
     assert!(report.broken.is_empty(), "{report}");
     assert!(report.not_there.is_empty(), "{:?}", report.not_there);
 }
@@ -207,13 +207,19 @@ async fn every_promise_is_kept_when_the_server_stands_still() {
     keeps_every_promise("every_promise_when_paused", Away::Paused).await;
 }
 
-/// Without prepared statements and session settings, and with the listening connection at another address.
+/// Calls go through PgBouncer in transaction mode, the listening connection past it.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_promise_but_outages_is_kept_as_behind_a_pooler() {
-    let Some(server) = server("every_promise_as_behind_a_pooler").await else {
+async fn every_promise_but_outages_is_kept_behind_a_pooler() {
+    let test = "every_promise_behind_a_pooler";
+    let Some(server) = server(test).await else {
         return;
     };
-    let engine = Postgres::new(server, Away::Killed, true);
+    let program = skip::program("pgbouncer").or_else(|| skip::program("/usr/sbin/pgbouncer"));
+    let Some(program) = skip::require(test, "PgBouncer", program) else {
+        return;
+    };
+    let pooler = Pooler::start(&program, &server).await.unwrap();
+    let engine = Postgres::new(server, Away::Killed, Some(pooler));
     let report = conformance::report(&engine, |name| !name.starts_with("outage")).await;
     assert!(report.broken.is_empty(), "{report}");
 }

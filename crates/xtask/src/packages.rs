@@ -1,4 +1,4 @@
-//! Set-up: the official clients in `target/xtask`, a browser, a terminal, and PostgreSQL.
+//! Set-up: the official clients in `target/xtask`, a browser, a terminal, PostgreSQL and PgBouncer.
 //!
 //! Everything is looked for first, so a second run costs nothing and needs no network.
 
@@ -36,7 +36,8 @@ pub(crate) fn set_up(root: &Path) -> Result<(), String> {
     }
     browser(root)?;
     terminal(root)?;
-    postgres(root)
+    postgres(root)?;
+    pgbouncer(root)
 }
 
 /// Installs one folder of Node packages, exactly as locked.
@@ -147,6 +148,18 @@ fn postgres(root: &Path) -> Result<(), String> {
         );
     }
     system_package(root, "postgresql")
+}
+
+/// Installs PgBouncer when there is none and the system lets us.
+fn pgbouncer(root: &Path) -> Result<(), String> {
+    if find("pgbouncer").is_some() || Path::new("/usr/sbin/pgbouncer").is_file() {
+        println!("PgBouncer: already there");
+        return Ok(());
+    }
+    if !may_install() {
+        return Err("no PgBouncer found; install it".to_owned());
+    }
+    system_package(root, "pgbouncer")
 }
 
 fn system_package(root: &Path, name: &str) -> Result<(), String> {
