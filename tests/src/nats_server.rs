@@ -152,7 +152,7 @@ impl NatsServers {
         let child = self.nodes[at].child().take();
         if let Some(mut child) = child {
             let killed = within("the end of a killed server", PATIENCE, child.kill()).await;
-            killed.unwrap();
+            killed.expect("it can be killed");
         }
     }
 
@@ -166,8 +166,8 @@ impl NatsServers {
     ///
     /// The server may have been started.
     pub async fn restart(&self, at: usize) {
-        self.spawn(at).unwrap();
-        self.is_ready(at).await.unwrap();
+        self.spawn(at).expect("it starts");
+        self.is_ready(at).await.expect("it answers");
     }
 
     /// Sends a server a signal by its short name, such as `STOP` and `CONT`.
@@ -184,7 +184,10 @@ impl NatsServers {
         let id = id.expect("the server runs").to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(
-            within("a signal", PATIENCE, sent).await.unwrap().success(),
+            within("a signal", PATIENCE, sent)
+                .await
+                .expect("kill runs")
+                .success(),
             "kill -s {name} {id}"
         );
     }
