@@ -101,8 +101,9 @@ impl Shared {
     ) -> EventResult<()> {
         loop {
             let page = self.log.read(&mirror.user, applied, PAGE_BYTES).await?;
-            if page.previous > applied {
-                // Some of what came is gone for everybody; what it has led to is in the checkpoints.
+            if page.previous > applied || page.last < applied {
+                // Some of what came is gone for everybody, and what it has led to is in the checkpoints; or the log has
+                // lost what it had acknowledged, and the user's state is what is left.
                 mirror.lock().phase = Phase::New;
                 return self.load(router, mirror).await;
             }
