@@ -13,7 +13,7 @@ use super::{
 use crate::EventRouter;
 
 /// What is asked of the log at once, in bytes of JSON.
-const PAGE_BYTES: usize = 1 << 20;
+pub(crate) const PAGE_BYTES: usize = 1 << 20;
 
 impl Shared {
     /// Brings a user's state to the end of his log, and answers those who wait for that.
