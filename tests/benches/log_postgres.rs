@@ -3,6 +3,12 @@
 //! `cargo bench -p events-tests --bench log_postgres [-- SECONDS]`, five seconds a line by default. It starts a server
 //! of its own, with `fsync` and `synchronous_commit` on, so the disk is measured too; on a busy machine read ratios.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench says what it measured"
+)]
+
 use std::{
     error::Error,
     process::ExitCode,

@@ -83,6 +83,7 @@ mod life;
 mod listener;
 mod log;
 mod notice;
+mod page;
 mod pool;
 mod schema;
 mod statement;
