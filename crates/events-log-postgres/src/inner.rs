@@ -10,6 +10,8 @@ use crate::{
 /// An open log.
 pub(crate) struct Inner {
     pub(crate) pool: Pool,
+    /// One connection for polls, so that publishers who wait for locks do not hold them up.
+    pub(crate) poll_pool: Pool,
     pub(crate) life: Arc<Life>,
     /// The turn of the life that was opened.
     pub(crate) first_turn: u64,
@@ -65,8 +67,10 @@ impl Inner {
             Arc::clone(&life),
             Arc::clone(&counts),
         );
+        let poll_pool = Pool::new(connector()?, 1, Arc::clone(&life), Arc::clone(&counts));
         Ok(Self {
             pool,
+            poll_pool,
             first_turn: life.turn(),
             life,
             follows: Follows::new(),

@@ -52,7 +52,8 @@
 //! PostgreSQL 13 or newer, a database in UTF-8, and the primary. What is acknowledged is as safe as a commit is there:
 //! with `synchronous_commit = off` a crash loses some, and with an asynchronous standby a promotion does. A promotion
 //! changes the timeline, and so the epoch of the log, by which clients are told; see
-//! [`PostgresConfig::keep_epoch`]. A pooler in transaction mode works with [`PostgresConfig::pooler`], for all but
+//! [`PostgresConfig::keep_epoch`]. Replicas need roles with the same rights, because the epoch is made of what they may
+//! see of the cluster. A pooler in transaction mode works with [`PostgresConfig::pooler`], for all but
 //! listening.
 //!
 //! # What this crate does not do

@@ -134,9 +134,13 @@ impl Follower {
     }
 
     async fn wait(&mut self) -> Step {
-        // First, so that a flood of notifications cannot put it off.
-        if Instant::now() >= self.poll_at {
+        // First, so that a flood of what is heard cannot put them off.
+        let now = Instant::now();
+        if now >= self.poll_at {
             return Step::Poll;
+        }
+        if !self.asked.is_empty() && now >= self.ask_at {
+            return Step::Ask;
         }
         tokio::select! {
             biased;
@@ -324,7 +328,7 @@ async fn call(
     call: Call,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Row>, String> {
-    let outcome = inner.pool.call(call, parameters, POLL_LIMIT).await;
+    let outcome = inner.poll_pool.call(call, parameters, POLL_LIMIT).await;
     outcome.map_err(|error: CallError| error.text().to_owned())
 }
 
