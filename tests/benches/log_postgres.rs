@@ -7,7 +7,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a bench says what it measured"
+    reason = "a bench prints its figures"
 )]
 
 use std::{

@@ -30,7 +30,17 @@ mod harness;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod llm_clients;
+#[cfg(test)]
+mod llm_hub;
+#[cfg(test)]
+mod llm_settings;
+#[cfg(test)]
+mod log_disk;
+#[cfg(test)]
 mod log_memory;
+#[cfg(test)]
+mod log_nats;
 #[cfg(test)]
 mod log_postgres;
 #[cfg(test)]
@@ -59,5 +69,7 @@ mod slow_reader;
 mod tck;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod top;
 #[cfg(test)]
 mod your_handlers;

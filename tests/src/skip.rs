@@ -71,6 +71,16 @@ pub fn client_python(client: &str) -> Option<PathBuf> {
     python.is_file().then_some(python)
 }
 
+/// Finds a NATS server: where [`client_packages`] looks, or in the search path.
+#[must_use]
+pub fn nats_server() -> Option<PathBuf> {
+    let installed = clients().join("nats/bin/nats-server");
+    installed
+        .is_file()
+        .then_some(installed)
+        .or_else(|| program("nats-server"))
+}
+
 fn clients() -> PathBuf {
     std::env::var_os("EVENTS_CLIENTS")
         .map_or_else(|| workspace_root().join("target/xtask"), PathBuf::from)

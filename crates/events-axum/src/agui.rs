@@ -73,6 +73,7 @@ async fn connect(
     let place = state.take_place()?;
     let generation = Generation::of(&input);
     let thread = input.thread_id.clone();
+    let _open = state.open_user(context.user_id()).await?;
     let wish = state.router().subscribe(context.user_id());
     let subscription = match wish.for_client(input, generation).thread(thread) {
         Ok(subscription) => subscription,
@@ -87,6 +88,7 @@ async fn connect(
         is_cut_short: true,
         before: None,
         drain: Some(state.inner.drain.clone()),
+        router: Some(state.router().clone()),
         ends: state.inner.metrics.ends_of("agui_connect"),
         _place: Some(place),
     };
@@ -143,14 +145,18 @@ impl From<ThreadSnapshot> for Thread {
     }
 }
 
-async fn threads(State(state): State<StreamState>, context: RequestContext) -> Response {
+async fn threads(
+    State(state): State<StreamState>,
+    context: RequestContext,
+) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct Answer {
         threads: Vec<Overview>,
     }
+    let _open = state.open_user(context.user_id()).await?;
     let threads = state.router().threads_of(context.user_id());
     let threads = threads.into_iter().map(Overview::from).collect();
-    Json(Answer { threads }).into_response()
+    Ok(Json(Answer { threads }).into_response())
 }
 
 /// In which form a thread is asked for.
@@ -190,6 +196,7 @@ async fn thread(
     let Query(ThreadQuery { form }) =
         query.map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
     let (user, id) = (context.user_id(), thread.as_str().into());
+    let _open = state.open_user(user).await?;
     let unknown = || {
         let detail = format!("nothing is known of the thread {thread:?}: it is new, or long over");
         Problem::new(StatusCode::NOT_FOUND, detail)

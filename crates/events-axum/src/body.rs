@@ -9,9 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use events_broadcast::{Batch, Missed};
+use events_router::EventRouter;
 use events_sse::{
-    ClosingReason, Gap, GapReason, encode_around, encode_around_member, encode_frame,
-    encode_heartbeat_comment, encode_heartbeat_event, encode_id_only, encode_member,
+    ClosingReason, Gap, GapReason, encode_around, encode_around_member, encode_comment,
+    encode_frame, encode_heartbeat_comment, encode_heartbeat_event, encode_id_only, encode_member,
 };
 use http_body::{Body, Frame};
 use tokio::{
@@ -34,6 +35,10 @@ pub(crate) type Prelude = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
 /// Makes the snapshot that follows a gap, for streams whose state can be told.
 pub(crate) type Restate = Box<dyn Fn() -> Prelude + Send>;
 
+/// What a client is told, in a comment, when nothing new can come because the log is out of reach; and when it can.
+const DEGRADED: &str = "degraded";
+const RECOVERED: &str = "recovered";
+
 /// The longest unknown cursor that is repeated to the client, in bytes.
 const MAX_ECHO: usize = 64;
 
@@ -54,6 +59,8 @@ pub(crate) struct Manner {
     /// Stands before each event, which a brace ends then.
     pub(crate) before: Option<Bytes>,
     pub(crate) drain: Option<Drain>,
+    /// Whose log may be out of reach for a while, which is said in a comment.
+    pub(crate) router: Option<EventRouter>,
     pub(crate) ends: StreamEnds,
     /// The place among all streams, given back with the body.
     pub(crate) _place: Option<OwnedSemaphorePermit>,
@@ -78,6 +85,8 @@ pub(crate) struct EventBody {
     end: Option<&'static str>,
     /// The end is still to be told as a broken transfer.
     is_cut: bool,
+    /// The client has been told that the log is out of reach.
+    is_degraded: bool,
     span: Span,
 }
 
@@ -105,6 +114,7 @@ impl EventBody {
             drained: None,
             end: None,
             is_cut: false,
+            is_degraded: false,
             span,
             manner,
         }
@@ -147,8 +157,18 @@ impl EventBody {
         } else if let Poll::Ready(step) = self.source.poll_next(context, &mut self.batch) {
             return Poll::Ready(self.write(step));
         }
-        ready!(self.poll_heartbeat(context));
         let mut out = Vec::with_capacity(48);
+        // The log wakes every reader when this changes.
+        let is_down = self
+            .manner
+            .router
+            .as_ref()
+            .is_some_and(EventRouter::is_log_down);
+        if is_down != std::mem::replace(&mut self.is_degraded, is_down) {
+            encode_comment(if is_down { DEGRADED } else { RECOVERED }, &mut out);
+            return Poll::Ready(Some(out));
+        }
+        ready!(self.poll_heartbeat(context));
         match self.manner.heartbeat_form {
             HeartbeatForm::Comment => encode_heartbeat_comment(&mut out),
             HeartbeatForm::Event => encode_heartbeat_event(&mut out),

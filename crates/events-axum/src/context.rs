@@ -98,6 +98,7 @@ impl RouterContexts {
 #[async_trait]
 impl ContextProvider for RouterContexts {
     async fn contexts(&self, user: &UserId) -> EventResult<Vec<ContextSummary>> {
+        let _open = self.0.open_user(user, None).await?;
         Ok(self.0.contexts_of(user))
     }
 }

@@ -62,6 +62,7 @@ pub async fn create_sse_stream<E>(
         is_cut_short: false,
         before: None,
         drain: None,
+        router: None,
         ends: Metrics::default().ends_of(name),
         _place: None,
     };

@@ -37,6 +37,7 @@ mod agui;
 mod body;
 mod context;
 mod drain;
+mod frames;
 mod handmade;
 mod head;
 mod live;

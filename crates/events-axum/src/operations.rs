@@ -1,32 +1,42 @@
 //! Health, metrics, and who is connected.
 
+use std::time::Duration;
+
 use axum::{
     Json, Router,
-    extract::{Query, State},
+    extract::{Path, Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{delete, get},
 };
 use events_broadcast::{ConnectionInfo, LogStore};
 use events_core::UserId;
-use events_router::OrderStats;
+use events_router::{EventRouter, LogHealth, OrderStats};
 use events_sse::ClosingReason;
 use prometheus_client::{
-    encoding::text::encode,
-    metrics::{counter::ConstCounter, family::Family, gauge::Gauge},
+    encoding::text::{encode_eof, encode_registry},
+    metrics::{
+        counter::ConstCounter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+    },
     registry::Registry,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{Problem, RequestContext, StreamState};
 
-/// `/health/live`, `/health/ready`, `/metrics`, and `/connections` for operators.
+/// How long the log may be out of reach before others should be asked instead of this replica.
+const OUTAGE_UNTIL_UNREADY: Duration = Duration::from_secs(30);
+
+/// `/health/live`, `/health/ready`, `/metrics`, and `/connections` and `/users/{user}` for operators.
 pub fn operations_router(state: StreamState) -> Router {
     Router::new()
         .route("/health/live", get(async || "live\n"))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/connections", get(connections).delete(disconnect))
+        .route("/users/{user}", delete(erase))
         .with_state(state)
 }
 
@@ -34,12 +44,28 @@ async fn ready(State(state): State<StreamState>) -> Response {
     if state.is_draining() {
         return Problem::draining().into_response();
     }
-    "ready\n".into_response()
+    let not_ready =
+        |detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response();
+    match state.router().log_health() {
+        LogHealth::Down { since, reason } if since >= OUTAGE_UNTIL_UNREADY => not_ready(format!(
+            "the log has been out of reach for {} s: {reason}",
+            since.as_secs()
+        )),
+        LogHealth::Starting => not_ready("the log has not answered yet".to_owned()),
+        LogHealth::Replaced => {
+            not_ready("the log is another one than at the start: restart this process".to_owned())
+        }
+        _ => "ready\n".into_response(),
+    }
 }
 
 async fn metrics(State(state): State<StreamState>) -> Response {
     let mut text = String::new();
-    match encode(&mut text, &registry(&state)) {
+    let written = encode_registry(&mut text, &registry(&state)).and_then(|()| {
+        state.write_more_metrics(&mut text);
+        encode_eof(&mut text)
+    });
+    match written {
         Ok(()) => {
             let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, content_type)], text).into_response()
@@ -97,6 +123,7 @@ fn registry(state: &StreamState) -> Registry {
         "Runs ended because they were silent for too long",
         ConstCounter::new(router.runs_timed_out()),
     );
+    register_replica(&mut registry, router);
     let metrics = &state.inner.metrics;
     metrics.register_bounds(&mut registry);
     registry.register(
@@ -127,6 +154,35 @@ fn register_log(registry: &mut Registry, name: &str, store: &LogStore) {
             "See the documentation of events_broadcast::Stats",
             ConstCounter::new(value),
         );
+    }
+}
+
+/// Shows the log behind the router, if there is one.
+fn register_replica(registry: &mut Registry, router: &EventRouter) {
+    let (Some(stats), Some(log)) = (router.replica_stats(), router.event_log()) else {
+        return;
+    };
+    register_gauge(
+        registry,
+        "log_up",
+        "Whether the log behind the hub answers",
+        usize::from(!router.is_log_down()),
+    );
+    let own = registry.sub_registry_with_prefix("replica");
+    register_gauge(own, "users", "Users whose log is followed", stats.users);
+    for (name, value) in stats.counters() {
+        own.register(
+            name,
+            "See the documentation of events_router::ReplicaStats",
+            ConstCounter::new(value),
+        );
+    }
+    for counter in log.counters() {
+        let name = counter.name.strip_prefix("events_").unwrap_or(counter.name);
+        match name.strip_suffix("_total") {
+            Some(name) => registry.register(name, counter.help, ConstCounter::new(counter.value)),
+            None => registry.register(name, counter.help, ConstGauge::new(counter.value)),
+        }
     }
 }
 
@@ -198,12 +254,7 @@ impl From<ConnectionInfo> for Connection {
 }
 
 fn operator(context: &RequestContext) -> Result<(), Problem> {
-    let refused = || {
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "only an operator may see and end connections",
-        )
-    };
+    let refused = || Problem::not_operator("only an operator may see and end connections");
     context.is_operator().then_some(()).ok_or_else(refused)
 }
 
@@ -253,4 +304,21 @@ async fn disconnect(
         + router.contexts().disconnect(user, reason)
         + router.analytics().disconnect(user, reason);
     Ok(Json(Ended { ended }))
+}
+
+/// Erases a user: events, threads, tasks and contexts, on every replica.
+async fn erase(
+    State(state): State<StreamState>,
+    context: RequestContext,
+    Path(user): Path<String>,
+) -> Result<StatusCode, Problem> {
+    if !context.is_operator() {
+        let detail = "only an operator may erase a user";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
+    let user = UserId::from(user);
+    state.check_user(&user)?;
+    let erased = state.router().erase_user(&user).await;
+    erased.map_err(|error| Problem::of_log(&error))?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -68,6 +68,10 @@ impl Problem {
         )
     }
 
+    pub(crate) fn not_operator(detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
@@ -169,7 +173,8 @@ impl Problem {
         }
     }
 
-    fn of_log(error: &EventError) -> Self {
+    /// Turns an error of the log into a problem.
+    pub(crate) fn of_log(error: &EventError) -> Self {
         let detail = error.to_string();
         match error {
             EventError::TooLarge { .. } => {

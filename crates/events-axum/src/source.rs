@@ -13,6 +13,8 @@ use events_router::{TaskNext, TaskSubscription, ThreadNext, ThreadSubscription};
 use events_sse::ClosingReason;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::frames::Frames;
+
 /// What comes next on a stream.
 pub(crate) enum Step {
     /// Events are in the batch.
@@ -40,6 +42,8 @@ pub(crate) enum Source {
         /// The version of an official client, which cannot be told of a gap.
         official: Option<A2AVersion>,
     },
+    /// Frames of another origin than a log.
+    Frames(Box<Frames>),
 }
 
 impl Source {
@@ -71,6 +75,7 @@ impl Source {
             Self::Log(subscription) => subscription.connection(),
             Self::Thread { subscription, .. } => subscription.connection(),
             Self::Task { subscription, .. } => subscription.connection(),
+            Self::Frames(frames) => frames.connection(),
         }
     }
 
@@ -79,6 +84,7 @@ impl Source {
             Self::Log(subscription) => subscription.user(),
             Self::Thread { subscription, .. } => subscription.user(),
             Self::Task { subscription, .. } => subscription.user(),
+            Self::Frames(frames) => frames.user(),
         }
     }
 
@@ -91,6 +97,7 @@ impl Source {
                 .then(|| subscription.primed()),
             Self::Thread { subscription, .. } => subscription.primed(),
             Self::Task { subscription, .. } => subscription.primed(),
+            Self::Frames(_) => None,
         }
     }
 
@@ -139,6 +146,7 @@ impl Source {
                     (TaskNext::Ended, _) => Step::Ended("task_ended"),
                 })
             }
+            Self::Frames(frames) => frames.poll_next(context, batch),
         }
     }
 }

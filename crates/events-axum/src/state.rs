@@ -1,10 +1,15 @@
 //! What the handlers share.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use events_broadcast::{Batch, Limits};
 use events_core::{EventId, Frame, UserId};
-use events_router::EventRouter;
+use events_router::{EventRouter, OpenUser};
 use events_sse::HEARTBEAT_INTERVAL;
 use tokio::sync::Semaphore;
 
@@ -115,12 +120,16 @@ pub struct StreamState {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// Appends values to the page of metrics.
+type MetricsWriter = dyn Fn(&mut String) + Send + Sync;
+
 pub(crate) struct Inner {
     pub(crate) router: EventRouter,
     pub(crate) config: StreamConfig,
     pub(crate) contexts: Arc<dyn ContextProvider>,
     pub(crate) drain: Drain,
     pub(crate) metrics: Metrics,
+    pub(crate) more_metrics: Mutex<Vec<Arc<MetricsWriter>>>,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) large_bodies: Arc<Semaphore>,
@@ -161,6 +170,7 @@ impl StreamState {
                 contexts,
                 drain,
                 metrics: Metrics::default(),
+                more_metrics: Mutex::default(),
             }),
         }
     }
@@ -177,6 +187,29 @@ impl StreamState {
         &self.inner.metrics.edge
     }
 
+    /// Shows further values at `/metrics`, behind those of this crate.
+    ///
+    /// The function is called for each scrape. It appends whole families in the text form of OpenMetrics, without the
+    /// mark of the end, and with names that do not begin with `events_` and one of this crate's.
+    pub fn add_metrics(&self, write: impl Fn(&mut String) + Send + Sync + 'static) {
+        let mut writers = self.more_metrics();
+        writers.push(Arc::new(write));
+    }
+
+    /// Appends the values of those who asked for it.
+    pub(crate) fn write_more_metrics(&self, out: &mut String) {
+        // Cloned, so that no lock is held while others write.
+        let writers = self.more_metrics().clone();
+        for write in writers {
+            write(out);
+        }
+    }
+
+    fn more_metrics(&self) -> MutexGuard<'_, Vec<Arc<MetricsWriter>>> {
+        let writers = &self.inner.more_metrics;
+        writers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Checks that a user id can be one.
     pub(crate) fn check_user(&self, user: &UserId) -> Result<(), Problem> {
         let (text, most) = (user.as_str(), self.inner.config.user_id_bytes);
@@ -189,6 +222,12 @@ impl StreamState {
             return Err(Problem::bad_request(detail));
         }
         Ok(())
+    }
+
+    /// Opens a user's log for a request that can be answered with an error.
+    pub(crate) async fn open_user(&self, user: &UserId) -> Result<OpenUser, Problem> {
+        let opening = self.router().open_user(user, None);
+        opening.await.map_err(|error| Problem::of_log(&error))
     }
 
     /// Counts the bound that a problem is about, if it is about one.

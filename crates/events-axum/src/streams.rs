@@ -12,6 +12,7 @@ use axum::{
 use events_broadcast::{ConnectError, GenericBroadcaster, Subscription};
 use events_core::{Envelope, EventId, Frame, UserId};
 use events_models::SystemEvent;
+use events_router::OpenUser;
 use events_sse::{ToSse, encode_comment, encode_frame};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -41,9 +42,13 @@ async fn agui(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
+    let (place, _open) = match state.prepare(&context, &query).await {
+        Ok(prepared) => prepared,
+        Err(answer) => return *answer,
+    };
     match &query.thread {
-        Some(thread) => state.open_thread(&context, thread, &query),
-        None => state.open(&context, state.router().agui(), &query, untold),
+        Some(thread) => state.open_thread(&context, thread, &query, place),
+        None => state.open(&context, state.router().agui(), &query, place, untold),
     }
 }
 
@@ -52,9 +57,13 @@ async fn a2a(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
+    let (place, _open) = match state.prepare(&context, &query).await {
+        Ok(prepared) => prepared,
+        Err(answer) => return *answer,
+    };
     match &query.task {
-        Some(task) => state.open_task(&context, task, &query),
-        None => state.open(&context, state.router().a2a(), &query, untold),
+        Some(task) => state.open_task(&context, task, &query, place),
+        None => state.open(&context, state.router().a2a(), &query, place, untold),
     }
 }
 
@@ -63,7 +72,12 @@ async fn analytics(
     context: RequestContext,
     query: StreamQuery,
 ) -> Response {
-    state.open(&context, state.router().analytics(), &query, untold)
+    // Analytics are live only: no log has to be read for them.
+    let place = match state.place(&context) {
+        Ok(place) => place,
+        Err(answer) => return *answer,
+    };
+    state.open(&context, state.router().analytics(), &query, place, untold)
 }
 
 async fn contexts(
@@ -72,10 +86,15 @@ async fn contexts(
     query: StreamQuery,
 ) -> Response {
     let is_fresh = query.cursor.is_none();
+    let (place, _open) = match state.prepare(&context, &query).await {
+        Ok(prepared) => prepared,
+        Err(answer) => return *answer,
+    };
     state.open(
         &context,
         state.router().contexts(),
         &query,
+        place,
         |state, subscription| {
             let is_told = is_fresh || subscription.missed().is_some();
             let prelude = is_told.then(|| state.context_prelude(subscription));
@@ -92,18 +111,33 @@ const fn untold(_: &StreamState, _: &Subscription) -> (Option<Prelude>, Option<R
 }
 
 impl StreamState {
+    /// Takes a place among all streams and opens the user's log, or says why not in a way that browsers come back
+    /// after.
+    async fn prepare(
+        &self,
+        context: &RequestContext,
+        query: &StreamQuery,
+    ) -> Result<(OwnedSemaphorePermit, OpenUser), Box<Response>> {
+        let place = self.place(context)?;
+        let (user, cursor) = (context.user_id(), query.cursor.as_deref());
+        match self.router().open_user(user, cursor).await {
+            Ok(open) => Ok((place, open)),
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "log not opened");
+                Err(come_back_later().into())
+            }
+        }
+    }
+
     /// Takes a slot and answers with the stream. No await lies between the two.
     fn open<E>(
         &self,
         context: &RequestContext,
         broadcaster: &GenericBroadcaster<E>,
         query: &StreamQuery,
+        place: OwnedSemaphorePermit,
         prelude: impl FnOnce(&Self, &Subscription) -> (Option<Prelude>, Option<Restate>),
     ) -> Response {
-        let place = match self.place(context) {
-            Ok(place) => place,
-            Err(answer) => return *answer,
-        };
         let subscription = match broadcaster.connect(context.user_id(), query.attach()) {
             Ok(subscription) => subscription,
             Err(ConnectError::Closed) => return come_back_later(),
@@ -120,11 +154,8 @@ impl StreamState {
         context: &RequestContext,
         thread: &Arc<str>,
         query: &StreamQuery,
+        place: OwnedSemaphorePermit,
     ) -> Response {
-        let place = match self.place(context) {
-            Ok(place) => place,
-            Err(answer) => return *answer,
-        };
         let wish = self.router().subscribe(context.user_id());
         let wish = wish.from_cursor(query.cursor.as_deref());
         match wish.thread(&**thread) {
@@ -147,11 +178,8 @@ impl StreamState {
         context: &RequestContext,
         task: &Arc<str>,
         query: &StreamQuery,
+        place: OwnedSemaphorePermit,
     ) -> Response {
-        let place = match self.place(context) {
-            Ok(place) => place,
-            Err(answer) => return *answer,
-        };
         let wish = self.router().subscribe(context.user_id());
         let wish = wish.from_cursor(query.cursor.as_deref());
         match wish.task(&**task) {
@@ -165,7 +193,10 @@ impl StreamState {
     }
 
     /// Takes a place among all streams, or says why there is none in a way that browsers come back after.
-    fn place(&self, context: &RequestContext) -> Result<OwnedSemaphorePermit, Box<Response>> {
+    pub(crate) fn place(
+        &self,
+        context: &RequestContext,
+    ) -> Result<OwnedSemaphorePermit, Box<Response>> {
         if self.is_draining() {
             return Err(come_back_later().into());
         }
@@ -186,7 +217,7 @@ impl StreamState {
             })
     }
 
-    fn manner(
+    pub(crate) fn manner(
         &self,
         name: &str,
         query: &StreamQuery,
@@ -201,6 +232,7 @@ impl StreamState {
             is_cut_short: false,
             before: None,
             drain: Some(self.inner.drain.clone()),
+            router: Some(self.router().clone()),
             ends: self.inner.metrics.ends_of(name),
             _place: Some(place),
         }

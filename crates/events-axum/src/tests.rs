@@ -2,6 +2,7 @@
 
 mod a2a;
 mod bounds;
+mod frames;
 mod operations;
 mod publishing;
 mod streams;

@@ -11,6 +11,7 @@ use crate::{
     Delivery, Limits, LogStore,
     delivery::Reached,
     fault::Fault,
+    mirror::IsMirror,
     stats::{add, count},
     store::Wakers,
     user_log::{Entry, Position, UserState, is_large},
@@ -60,6 +61,9 @@ impl LogStore {
         make: impl FnOnce(EventId, i64) -> Result<SmallVec<[Record; 2]>, X>,
     ) -> Result<Delivery, X> {
         let inner = &*self.inner;
+        if inner.mirrors.is_some() {
+            return Err(EventError::Rejected(IsMirror.into()).into());
+        }
         let now_ms = inner.clock.now_ms();
         self.check_room()?;
         let mut wakers = Wakers::new();
@@ -102,7 +106,7 @@ impl LogStore {
         ))
     }
 
-    fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         let mut left = VISITS_WHEN_FULL;
         while left > 0 && self.inner.budget.is_exceeded() && self.trim(VISITS_PER_PUBLISH) > 0 {
             left -= VISITS_PER_PUBLISH;
@@ -159,6 +163,22 @@ impl LogStore {
                 channel: record.channel,
             });
         }
+        self.deliver(state, entries, before, now_ms, keeps, &mut delivery, wakers);
+        delivery
+    }
+
+    /// Puts new entries into the ring, if they are kept, and hands them to whom they concern.
+    #[expect(clippy::too_many_arguments, reason = "one step of two ways to append")]
+    pub(crate) fn deliver(
+        &self,
+        state: &mut UserState,
+        entries: SmallVec<[Entry; 2]>,
+        before: u64,
+        now_ms: i64,
+        keeps: bool,
+        delivery: &mut Delivery,
+        wakers: &mut Wakers,
+    ) {
         self.reach(
             state,
             &entries,
@@ -169,13 +189,12 @@ impl LogStore {
         );
         for entry in entries {
             if keeps {
-                inner.budget.charge(state.push(entry));
+                self.inner.budget.charge(state.push(entry));
             } else {
                 state.pass_by(entry.channel, entry.position());
             }
         }
         self.evict_beyond_user_bounds(state, now_ms);
-        delivery
     }
 
     /// Wakes the cursors and feeds the senders that want one of the new entries; no queue is ever filled twice.
@@ -262,7 +281,7 @@ impl LogStore {
         is_taken
     }
 
-    fn evict_beyond_user_bounds(&self, state: &mut UserState, now_ms: i64) {
+    pub(crate) fn evict_beyond_user_bounds(&self, state: &mut UserState, now_ms: i64) {
         let limits = &self.inner.limits;
         let events = if limits.has_history() {
             limits.events

@@ -329,7 +329,13 @@ impl LogStore {
                 start_over(GapReason::Unknown, id.to_string())
             }
             Start::After(id) => {
-                match state.missed(epoch, id.seq, view.view.follows, attach.scope.is_some()) {
+                match state.missed(
+                    epoch,
+                    id.seq,
+                    view.view.follows,
+                    attach.scope.is_some(),
+                    self.counts_by_places(),
+                ) {
                     Some(missed) => (
                         missed.to.seq,
                         Some(Missed {

@@ -50,6 +50,7 @@ mod delivery;
 mod fault;
 mod guard;
 mod limits;
+mod mirror;
 mod stats;
 mod store;
 mod subscription;

@@ -17,6 +17,7 @@ use crate::{
     Limits, Stats, View,
     budget::Budget,
     fault::Fault,
+    mirror::{Mirror, NotRead},
     stats::count,
     user_log::{Position, UserLog},
     view::{MAX_VIEWS, ViewState},
@@ -50,6 +51,8 @@ pub(crate) struct Inner {
     views: AtomicUsize,
     /// The highest sequence of any log that has been removed.
     pub(crate) retired: AtomicU64,
+    /// The events come from elsewhere.
+    pub(crate) mirrors: Option<Mirror>,
     #[cfg(test)]
     pub(crate) fault: std::sync::atomic::AtomicU8,
 }
@@ -64,12 +67,21 @@ impl LogStore {
     /// Makes an empty store that reads its time from `clock`.
     #[must_use]
     pub fn with_clock(limits: Limits, clock: Arc<dyn Clock>) -> Self {
+        Self::make(limits, clock, Epoch::generate(), None)
+    }
+
+    pub(crate) fn make(
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+        epoch: Epoch,
+        mirrors: Option<Mirror>,
+    ) -> Self {
         let shards = std::iter::repeat_with(|| Mutex::new(HashTable::new()))
             .take(SHARDS)
             .collect();
         let budget = Arc::new(Budget::new(limits.total_bytes));
         let inner = Inner {
-            epoch: Epoch::generate(),
+            epoch,
             limits,
             stats: Stats::default(),
             clock,
@@ -80,6 +92,7 @@ impl LogStore {
             users: AtomicUsize::new(0),
             views: AtomicUsize::new(0),
             retired: AtomicU64::new(0),
+            mirrors,
             #[cfg(test)]
             fault: std::sync::atomic::AtomicU8::new(0),
         };
@@ -144,6 +157,11 @@ impl LogStore {
 
     pub(crate) fn find_or_create(&self, user: &UserId, now_ms: i64) -> EventResult<Arc<UserLog>> {
         let inner = &*self.inner;
+        if inner.mirrors.is_some() {
+            return self
+                .find(user)
+                .ok_or_else(|| EventError::Unavailable(NotRead.into()));
+        }
         let hash = inner.hasher.hash_one(user);
         let mut may_create = inner.users.load(Ordering::Relaxed) < inner.limits.users;
         loop {

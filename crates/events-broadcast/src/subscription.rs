@@ -219,7 +219,8 @@ impl Subscription {
     /// Says what this reader was too slow for.
     fn overflow(&self, state: &UserState, position: u64, scoped: bool) -> Option<Missed> {
         let epoch = self.store.inner.epoch;
-        let missed = state.missed(epoch, position, self.view.view.follows, scoped)?;
+        let counts = self.store.counts_by_places();
+        let missed = state.missed(epoch, position, self.view.view.follows, scoped, counts)?;
         let tag = state.entry(position).map_or(0, |entry| entry.tag);
         let from = Some(EventId::new(epoch, position, tag).to_string());
         Some(Missed {

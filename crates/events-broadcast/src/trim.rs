@@ -52,8 +52,11 @@ impl LogStore {
                 &inner.stats.evicted_total_bound
             });
         }
-        let is_idle =
-            state.ring.is_empty() && state.watchers.is_empty() && state.touched_ms < oldest_ms;
+        // The log of a mirror is shut by whoever opened it.
+        let is_idle = inner.mirrors.is_none()
+            && state.ring.is_empty()
+            && state.watchers.is_empty()
+            && state.touched_ms < oldest_ms;
         // A log without events is looked at again when its next one could have aged.
         let again_ms = state
             .ring
@@ -66,7 +69,7 @@ impl LogStore {
     }
 
     /// Removes an idle log from the store, unless it has come to life again.
-    fn remove(&self, log: &UserLog) -> bool {
+    pub(crate) fn remove(&self, log: &UserLog) -> bool {
         let hash = self.inner.hasher.hash_one(&log.user);
         let mut shard = self
             .shard(hash)
@@ -77,9 +80,11 @@ impl LogStore {
             return false;
         }
         state.removed = true;
-        self.inner
-            .retired
-            .fetch_max(state.last.seq, Ordering::Relaxed);
+        if self.inner.mirrors.is_none() {
+            self.inner
+                .retired
+                .fetch_max(state.last.seq, Ordering::Relaxed);
+        }
         if let Ok(entry) = shard.find_entry(hash, |other| other.user == log.user) {
             entry.remove();
             self.inner.users.fetch_sub(1, Ordering::Relaxed);

@@ -12,6 +12,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::{
+    store::Wakers,
     subscription::{Batch, Missed},
     watcher::{Intake, Watcher},
 };
@@ -166,6 +167,29 @@ impl UserState {
         entry.charged() + (n_before - self.ring.capacity()) * size_of::<Entry>()
     }
 
+    /// Begins anew after this place, as if what came before had never been here. The ring must be empty.
+    pub(crate) fn begin_after(&mut self, place: u64) {
+        self.base = place;
+        self.last = Position { seq: place, tag: 0 };
+        self.evicted.clear();
+        self.evicted_by_age = false;
+        self.seen = Channels::NONE;
+    }
+
+    /// Has every reader look at the log again, those who wait from where they have read to.
+    pub(crate) fn unpark(&mut self, read_to: u64, now_ms: i64, wakers: &mut Wakers) {
+        for (_, watcher) in &mut self.watchers {
+            if let Intake::Cursor(cursor) = &mut watcher.intake {
+                if cursor.parked {
+                    cursor.parked = false;
+                    cursor.position = read_to;
+                    cursor.behind_since = now_ms;
+                }
+                wakers.extend(cursor.waker.take());
+            }
+        }
+    }
+
     /// Gives back the space of connections that are gone, once none is left.
     pub(crate) fn shrink_watchers(&mut self) {
         if self.watchers.is_empty() {
@@ -200,6 +224,7 @@ impl UserState {
         position: u64,
         channels: Channels,
         scoped: bool,
+        counts: bool,
     ) -> Option<Missed> {
         // What came before this log began was retired with an earlier log of the same user, if there was one.
         let base = Position {
@@ -214,7 +239,7 @@ impl UserState {
             return None;
         }
         // Every number was an event of these channels, so the difference of numbers counts events.
-        let is_dense = !scoped && position >= self.base && self.seen.is_subset(channels);
+        let is_dense = counts && !scoped && position >= self.base && self.seen.is_subset(channels);
         let is_expired = self.evicted_by_age || position < self.base;
         Some(Missed {
             reason: if is_expired {

@@ -200,7 +200,7 @@ pub trait EventLog: Send + Sync + fmt::Debug + 'static {
     fn unfollow(&self, _user: &UserId) {}
 
     /// Passes a live event to the other replicas, kept by nobody and lost if they do not hear it. Does nothing where
-    /// there is only one.
+    /// there is only one. The record arrives as it was, with its note; whoever has passed it may hear it as well.
     ///
     /// # Errors
     ///

@@ -3,19 +3,25 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use events_core::{Clock, RequestId, SystemClock};
-use events_models::{StreamSummary, TuiStreamEvent};
+use events_models::{ActiveStreams, AlertKind, StreamAlert, StreamSummary, TuiStreamEvent};
 use tokio::sync::broadcast;
 
 use crate::{
-    StreamWatcher,
+    AlertLimits, StreamFeed, StreamWatcher,
     registry::{Registry, RegistryLimits, StreamCounts},
 };
 
 /// How many events a broadcaster keeps unless told otherwise.
 pub const DEFAULT_CAPACITY: usize = 1_000;
+
+/// Alerts that are kept for slow subscribers; there are few.
+const ALERT_CAPACITY: usize = 64;
 
 /// The most events that a broadcaster keeps: some 200 MiB of them.
 const MAX_CAPACITY: usize = 1 << 20;
@@ -47,7 +53,11 @@ pub struct StreamEventBroadcaster {
     sender: broadcast::Sender<TuiStreamEvent>,
     /// Held while an event is sent: so a snapshot and a subscription under it are of one moment.
     registry: Mutex<Registry>,
+    alerts: broadcast::Sender<StreamAlert>,
+    /// Events that watchers were too slow for.
+    n_lagged: AtomicU64,
     clock: Arc<dyn Clock>,
+    since: i64,
 }
 
 impl Default for StreamEventBroadcaster {
@@ -73,8 +83,21 @@ impl StreamEventBroadcaster {
         Self {
             sender,
             registry: Mutex::new(Registry::new(limits)),
+            alerts: broadcast::channel(ALERT_CAPACITY).0,
+            n_lagged: AtomicU64::new(0),
+            since: clock.now_ms(),
             clock,
         }
+    }
+
+    /// Watches bounds of the operator from now on.
+    #[must_use]
+    pub fn with_alerts(mut self, limits: AlertLimits) -> Self {
+        let registry = self.registry.get_mut();
+        registry
+            .unwrap_or_else(PoisonError::into_inner)
+            .set_alerts(limits);
+        self
     }
 
     /// Subscribes to the events from now on.
@@ -90,10 +113,36 @@ impl StreamEventBroadcaster {
     ///
     /// Without subscribers it still counts for snapshots.
     pub fn send(&self, event: TuiStreamEvent) -> usize {
-        let mut registry = self.registry();
-        registry.apply(&event, self.clock.now_ms());
-        // The error says that nobody listens, which is no error here.
-        self.sender.send(event).unwrap_or(0)
+        let (alerts, n_receivers) = {
+            let mut registry = self.registry();
+            let alerts = registry.apply(&event, self.clock.now_ms());
+            // The error says that nobody listens, which is no error here.
+            let n_receivers = self.sender.send(event).unwrap_or(0);
+            self.send_alerts(&alerts);
+            (alerts, n_receivers)
+        };
+        log(&alerts);
+        n_receivers
+    }
+
+    /// Clears alerts whose reason has passed, and forgets old requests. Call it every few seconds: without it both
+    /// wait for the next event.
+    pub fn sweep(&self) {
+        let alerts = {
+            let mut registry = self.registry();
+            let alerts = registry.tick(self.clock.now_ms());
+            self.send_alerts(&alerts);
+            alerts
+        };
+        log(&alerts);
+    }
+
+    /// Sends alerts, under the lock of the registry.
+    fn send_alerts(&self, alerts: &[StreamAlert]) {
+        for alert in alerts {
+            // Nobody listens: that is no error.
+            let _n_receivers = self.alerts.send(alert.clone());
+        }
     }
 
     /// Returns how many subscribers there are.
@@ -118,6 +167,45 @@ impl StreamEventBroadcaster {
     #[must_use]
     pub fn watch(self: &Arc<Self>) -> StreamWatcher {
         StreamWatcher::new(Arc::clone(self))
+    }
+
+    /// Returns everything as it is at this moment: requests, sums and alerts.
+    #[must_use]
+    pub fn active(&self) -> ActiveStreams {
+        self.registry().active(self.since, self.clock.now_ms())
+    }
+
+    /// Watches all requests and all alerts, as frames for a screen.
+    #[must_use]
+    pub fn feed(self: &Arc<Self>) -> StreamFeed {
+        StreamFeed::new(Arc::clone(self))
+    }
+
+    /// Returns how many events watchers and feeds have lost because they were too slow.
+    #[must_use]
+    pub fn lagged(&self) -> u64 {
+        self.n_lagged.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_lag(&self, n_lost: u64) {
+        self.n_lagged.fetch_add(n_lost, Ordering::Relaxed);
+    }
+
+    pub(crate) fn alert_state(&self) -> [(AlertKind, u64, bool); AlertKind::ALL.len()] {
+        self.registry().alerts().state()
+    }
+
+    /// Takes everything as it is and subscribes to events and alerts, at one moment.
+    pub(crate) fn attach_feed(
+        &self,
+    ) -> (
+        ActiveStreams,
+        broadcast::Receiver<TuiStreamEvent>,
+        broadcast::Receiver<StreamAlert>,
+    ) {
+        let mut registry = self.registry();
+        let active = registry.active(self.since, self.clock.now_ms());
+        (active, self.sender.subscribe(), self.alerts.subscribe())
     }
 
     /// Takes a snapshot and subscribes, at one moment.
@@ -155,5 +243,19 @@ impl StreamEventBroadcaster {
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells the operator's log, with no lock held.
+fn log(alerts: &[StreamAlert]) {
+    for alert in alerts {
+        let kind = alert.kind.as_str();
+        let message = alert.message.as_str();
+        let request_id = alert.request_id.as_ref().map(tracing::field::display);
+        if alert.is_raised {
+            tracing::warn!(kind, message, request_id, "alert raised");
+        } else {
+            tracing::info!(kind, message, "alert cleared");
+        }
     }
 }

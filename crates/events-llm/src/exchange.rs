@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use bytes::{Buf, Bytes};
@@ -13,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::{
-    AnswerHead, Observer, PriceSource, RequestInfo, StreamEventBroadcaster, TapLimits,
+    AnswerHead, LlmMetrics, Observer, PriceSource, RequestInfo, StreamEventBroadcaster, TapLimits,
     reading::Reading,
     session::{Cause, Session},
 };
@@ -32,12 +33,13 @@ impl Exchange {
         request: RequestInfo,
         broadcaster: Arc<StreamEventBroadcaster>,
         prices: Arc<dyn PriceSource>,
+        metrics: Arc<LlmMetrics>,
         limits: TapLimits,
     ) -> Self {
         Self {
             passing: Passing {
                 reading: Reading::Nothing,
-                session: Session::begin(request, broadcaster, prices),
+                session: Session::begin(request, broadcaster, prices, metrics),
                 handed_on: None,
                 is_at_end: false,
             },
@@ -119,7 +121,9 @@ impl Passing {
     /// Reads what was handed on before.
     fn catch_up(&mut self) {
         if let Some(bytes) = self.handed_on.take() {
+            let began = Instant::now();
             self.reading.feed(&bytes, &mut self.session);
+            self.session.count_chunk(began.elapsed());
         }
     }
 

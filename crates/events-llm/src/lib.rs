@@ -26,11 +26,13 @@
 //! A gateway needs four things of it: [`Provider::of_path`] and [`RequestFacts`] say what a request is,
 //! [`Tap::begin`] makes its [`Exchange`], [`Exchange::tap_response`] passes the answer on, and
 //! [`StreamEventBroadcaster::watch`] tells a screen. An [`AgUiObserver`] on the exchange makes AG-UI events of it.
+//! With the feature `gateway` there is such a gateway, as an axum router: module `gateway`.
 //!
 //! # What this crate does not do
 //!
-//! It opens no connection, routes no request and chooses no provider; that is for the gateway. It does not change,
-//! delay, retry or store an answer, does not count tokens itself (an estimate is marked as one) and asks no network
+//! Without the feature `gateway` it opens no connection and routes no request; with it, it chooses among providers by
+//! the path only, and knows neither who may use them nor whose keys they take. It does not change, delay, retry or
+//! store an answer, does not count tokens itself (an estimate is marked as one) and asks no network
 //! for prices. It reads neither images nor sound, nor the body of a request but for its model.
 //!
 //! # Invariants
@@ -48,13 +50,18 @@
 //! 9. What an [`AgUiEmitter`] makes is a valid run, wherever its answer stops.
 
 mod agui;
+mod alerts;
 mod boundary;
 mod broadcaster;
 mod encoding;
 mod exchange;
 mod extraction;
+mod feed;
 mod formats;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 mod json;
+mod metrics;
 mod prices;
 mod provider;
 mod reader;
@@ -62,14 +69,18 @@ mod reading;
 mod registry;
 mod session;
 mod tap;
+mod totals;
 mod usage;
 mod watch;
 
 pub use agui::{AgUiEmitter, AgUiObserver};
+pub use alerts::AlertLimits;
 pub use broadcaster::{DEFAULT_CAPACITY, StreamEventBroadcaster};
 pub use events_models::{StreamState, StreamSummary, TuiStreamEvent, Usd};
 pub use exchange::{Exchange, TappedBody, TappedStream};
 pub use extraction::{Extraction, GiveUp, StreamFailure};
+pub use feed::StreamFeed;
+pub use metrics::LlmMetrics;
 #[cfg(feature = "genai-prices")]
 pub use prices::GenAiPrices;
 pub use prices::{

@@ -72,15 +72,17 @@ impl Reading {
                 limit: limits.max_error_bytes,
                 provider,
             },
-            (Ok(decoder), framing) => Self::Events {
-                decoder,
-                reader: Box::new(StreamReader::new(
-                    provider,
-                    framing.unwrap_or(Framing::Sse),
-                    limits.reader,
-                )),
-                is_stream,
-            },
+            (Ok(decoder), framing) => {
+                let framing = framing.unwrap_or(Framing::Sse);
+                if framing != Framing::Json {
+                    session.set_stream();
+                }
+                Self::Events {
+                    decoder,
+                    reader: Box::new(StreamReader::new(provider, framing, limits.reader)),
+                    is_stream,
+                }
+            }
         }
     }
 

@@ -9,9 +9,17 @@ use std::{
 };
 
 use events_core::RequestId;
-use events_models::{StreamState, StreamSummary, TuiStreamEvent};
+use events_models::{
+    ActiveStreams, StreamAlert, StreamDetail, StreamState, StreamSummary, TuiStreamEvent, Usd,
+};
 
-use crate::boundary;
+use crate::{
+    AlertLimits,
+    alerts::Alerts,
+    boundary,
+    session::CLIENT_LEFT,
+    totals::{Ended, ModelKey, Totals},
+};
 
 /// Bounds of what is kept of streams. With the defaults that is at most about 20 MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +32,8 @@ pub struct RegistryLimits {
     pub finished_for: Duration,
     /// How much of the end of each text is kept, in bytes. Default: 2048.
     pub max_text_bytes: usize,
+    /// Models with sums of their own; the rest is added up under the name `other`. Default: 64.
+    pub max_models: usize,
 }
 
 impl Default for RegistryLimits {
@@ -33,6 +43,7 @@ impl Default for RegistryLimits {
             max_finished: 256,
             finished_for: Duration::from_secs(60),
             max_text_bytes: 2_048,
+            max_models: 64,
         }
     }
 }
@@ -56,6 +67,8 @@ pub struct StreamCounts {
 struct Entry {
     number: u64,
     summary: StreamSummary,
+    /// Under which its model is counted.
+    key: ModelKey,
 }
 
 /// The fold of all stream events.
@@ -65,18 +78,35 @@ pub(crate) struct Registry {
     active: HashMap<RequestId, Entry>,
     finished: VecDeque<Entry>,
     counts: StreamCounts,
+    totals: Totals,
+    alerts: Alerts,
 }
 
 impl Registry {
     pub(crate) fn new(limits: RegistryLimits) -> Self {
         Self {
             limits,
+            totals: Totals::new(limits.max_models),
             ..Self::default()
         }
     }
 
-    /// Takes what happened, at this time in milliseconds since the Unix epoch.
-    pub(crate) fn apply(&mut self, event: &TuiStreamEvent, now_ms: i64) {
+    pub(crate) fn set_alerts(&mut self, limits: AlertLimits) {
+        self.alerts = Alerts::new(limits);
+    }
+
+    pub(crate) const fn alerts(&self) -> &Alerts {
+        &self.alerts
+    }
+
+    /// Looks at what time alone changes.
+    pub(crate) fn tick(&mut self, now_ms: i64) -> Vec<StreamAlert> {
+        self.forget(now_ms);
+        self.alerts.tick(now_ms)
+    }
+
+    /// Takes what happened, at this time in milliseconds since the Unix epoch, and returns what else is to be told.
+    pub(crate) fn apply(&mut self, event: &TuiStreamEvent, now_ms: i64) -> Vec<StreamAlert> {
         match event {
             TuiStreamEvent::Started {
                 request_id,
@@ -90,11 +120,13 @@ impl Registry {
                 summary.agent_type.clone_from(agent_type);
                 summary.provider.clone_from(provider);
                 self.begin(summary);
+                Vec::new()
             }
             TuiStreamEvent::TextDelta {
                 request_id, text, ..
             } => {
                 self.text(request_id, text, now_ms);
+                Vec::new()
             }
             TuiStreamEvent::Completed {
                 request_id,
@@ -105,12 +137,22 @@ impl Registry {
                 ..
             } => {
                 self.counts.completed += 1;
-                self.end(request_id, StreamState::Completed, now_ms, |summary| {
-                    summary.input_tokens = input_tokens.or(summary.input_tokens);
-                    summary.output_tokens = output_tokens.or(summary.output_tokens);
-                    summary.cost_usd = *cost_usd;
-                    summary.detail.clone_from(detail);
-                });
+                let ended = Ended {
+                    is_complete: true,
+                    input_tokens: *input_tokens,
+                    output_tokens: *output_tokens,
+                    ..Ended::of(detail, *cost_usd)
+                };
+                self.end(
+                    request_id,
+                    StreamState::Completed,
+                    &ended,
+                    now_ms,
+                    |summary| {
+                        summary.detail.clone_from(detail);
+                    },
+                );
+                self.alerts.ended(request_id, *cost_usd, false, now_ms)
             }
             TuiStreamEvent::Error {
                 request_id,
@@ -122,19 +164,28 @@ impl Registry {
                 ..
             } => {
                 self.counts.failed += 1;
-                self.end(request_id, StreamState::Failed, now_ms, |summary| {
-                    summary.input_tokens = input_tokens.or(summary.input_tokens);
-                    summary.output_tokens = output_tokens.or(summary.output_tokens);
-                    summary.cost_usd = *cost_usd;
+                let ended = Ended {
+                    input_tokens: *input_tokens,
+                    output_tokens: *output_tokens,
+                    ..Ended::of(detail, *cost_usd)
+                };
+                self.end(request_id, StreamState::Failed, &ended, now_ms, |summary| {
                     summary.message = Some(message.clone());
                     summary.detail.clone_from(detail);
                 });
+                // Who leaves before the end is no fault of anybody.
+                let has_failed = detail.error_code.as_deref() != Some(CLIENT_LEFT);
+                self.alerts.ended(request_id, *cost_usd, has_failed, now_ms)
             }
         }
     }
 
     fn begin(&mut self, summary: StreamSummary) {
         self.counts.started += 1;
+        let key = self.totals.begin(ModelKey {
+            provider: summary.provider.clone(),
+            model: summary.model.clone(),
+        });
         let is_known = self.active.contains_key(&summary.request_id);
         if !is_known && self.active.len() >= self.limits.max_active {
             self.counts.unlisted += 1;
@@ -142,7 +193,12 @@ impl Registry {
         }
         let number = self.counts.started;
         let request_id = summary.request_id.clone();
-        self.active.insert(request_id, Entry { number, summary });
+        let entry = Entry {
+            number,
+            summary,
+            key,
+        };
+        self.active.insert(request_id, entry);
     }
 
     /// Appends text of a running request.
@@ -178,11 +234,19 @@ impl Registry {
         &mut self,
         request_id: &RequestId,
         state: StreamState,
+        ended: &Ended,
         now_ms: i64,
         change: impl FnOnce(&mut StreamSummary),
     ) {
-        if let Some(mut entry) = self.active.remove(request_id) {
-            change(&mut entry.summary);
+        let entry = self.active.remove(request_id);
+        self.totals
+            .end(entry.as_ref().map(|entry| &entry.key), ended);
+        if let Some(mut entry) = entry {
+            let summary = &mut entry.summary;
+            summary.input_tokens = ended.input_tokens.or(summary.input_tokens);
+            summary.output_tokens = ended.output_tokens.or(summary.output_tokens);
+            summary.cost_usd = ended.cost_usd;
+            change(summary);
             entry.summary.state = state;
             entry.summary.ended_at = Some(now_ms);
             cut_front(&mut entry.summary.text, self.limits.max_text_bytes);
@@ -218,10 +282,36 @@ impl Registry {
         entries.into_iter().map(summary).collect()
     }
 
+    /// Everything as it is now.
+    pub(crate) fn active(&mut self, since: i64, now_ms: i64) -> ActiveStreams {
+        let streams = self.snapshot(now_ms);
+        ActiveStreams {
+            at: now_ms,
+            since,
+            streams,
+            totals: self.totals.all(),
+            models: self.totals.models(),
+            alerts: self.alerts.active(now_ms, self.limits.finished_for),
+            lost: 0,
+        }
+    }
+
     pub(crate) fn counts(&self) -> StreamCounts {
         StreamCounts {
             active: self.active.len(),
             ..self.counts
+        }
+    }
+}
+
+impl Ended {
+    /// Takes what an end says beside its counts.
+    fn of(detail: &StreamDetail, cost_usd: Option<Usd>) -> Self {
+        Self {
+            is_refused: detail.http_status.is_some_and(|status| status >= 400),
+            cached_input_tokens: detail.cached_input_tokens,
+            cost_usd,
+            ..Self::default()
         }
     }
 }

@@ -1,21 +1,23 @@
 //! What is known of one exchange, and its one end.
 
+mod ending;
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use events_models::{StreamDetail, TuiStreamEvent, Usd};
+use events_models::TuiStreamEvent;
 use tracing::{debug, warn};
 
 use crate::{
-    Ending, Extraction, Observer, PriceQuery, PriceSource, RequestInfo, StreamEventBroadcaster,
-    StreamFailure, Usage,
+    Ending, Extraction, LlmMetrics, Observer, PriceSource, RequestInfo, StreamEventBroadcaster,
+    StreamFailure, Usage, metrics::LocalTimes,
 };
 
-/// Bytes of text in a token, roughly, for estimates.
-const BYTES_PER_TOKEN: u64 = 4;
+/// The code of an exchange whose client left.
+pub(crate) const CLIENT_LEFT: &str = "client_disconnected";
 
 /// Why an exchange ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +37,14 @@ pub(crate) struct Session {
     request: RequestInfo,
     broadcaster: Arc<StreamEventBroadcaster>,
     prices: Arc<dyn PriceSource>,
+    metrics: Arc<LlmMetrics>,
+    chunk_times: LocalTimes,
     observers: Vec<Box<dyn Observer>>,
     began: Instant,
     first_output: Option<Instant>,
+    last_output: Option<Instant>,
+    /// Whether the answer comes in pieces, so that times between them mean something.
+    is_stream: bool,
     has_started: bool,
     has_finished: bool,
     model: Option<String>,
@@ -58,14 +65,19 @@ impl Session {
         request: RequestInfo,
         broadcaster: Arc<StreamEventBroadcaster>,
         prices: Arc<dyn PriceSource>,
+        metrics: Arc<LlmMetrics>,
     ) -> Self {
         let mut session = Self {
             request,
             broadcaster,
             prices,
+            metrics,
+            chunk_times: LocalTimes::default(),
             observers: Vec::new(),
             began: Instant::now(),
             first_output: None,
+            last_output: None,
+            is_stream: false,
             has_started: false,
             has_finished: false,
             model: None,
@@ -95,6 +107,18 @@ impl Session {
 
     pub(crate) const fn set_http_status(&mut self, status: u16) {
         self.http_status = Some(status);
+    }
+
+    /// Says that the answer comes in pieces.
+    pub(crate) const fn set_stream(&mut self) {
+        self.is_stream = true;
+    }
+
+    /// Counts how long it took to read a chunk.
+    pub(crate) fn count_chunk(&mut self, time: Duration) {
+        if self.chunk_times.add(time) {
+            self.metrics.add_chunk_times(&mut self.chunk_times);
+        }
     }
 
     /// Says that an answer was to come, so that an end without one is a cut.
@@ -128,8 +152,10 @@ impl Session {
             return;
         }
         self.is_known = true;
-        if extraction.is_output() && self.first_output.is_none() {
-            self.first_output = Some(Instant::now());
+        if extraction.is_output() {
+            let now = Instant::now();
+            self.first_output.get_or_insert(now);
+            self.last_output = Some(now);
         }
         let request_id = self.request.request_id.clone();
         self.tell(|observer| observer.extraction(&extraction));
@@ -183,11 +209,13 @@ impl Session {
             }
             Extraction::Ended => self.has_end_mark = true,
             Extraction::Oversized { bytes } => {
+                self.metrics.count_oversized();
                 self.note(format!(
                     "an event of {bytes} bytes was too large to be read"
                 ));
             }
             Extraction::GaveUp(reason) => {
+                self.metrics.count_give_up(reason);
                 self.note(format!("reading stopped: {reason}"));
             }
             Extraction::ReasoningEnded { .. }
@@ -230,101 +258,9 @@ impl Session {
             "an exchange with a provider ended"
         );
         self.tell(|observer| observer.ending(&ending));
+        self.measure(&ending);
         let event = self.terminal_event(ending);
         self.broadcaster.send(event);
-    }
-
-    /// Says what went wrong, if something did, and whether more was to come.
-    fn outcome(&mut self, cause: Cause) -> (Option<StreamFailure>, bool) {
-        let cut = |message: &str| {
-            let failure = StreamFailure {
-                message: message.to_owned(),
-                ..StreamFailure::default()
-            };
-            (Some(failure), true)
-        };
-        if let Some(failure) = self.failure.take() {
-            return (Some(failure), false);
-        }
-        let has_finished = self.has_end_mark || self.finish_reason.is_some();
-        // Many clients close the connection when they have read the end mark.
-        let is_whole = self.has_end_mark || (has_finished && self.usage.is_some());
-        match cause {
-            Cause::NotAnswered(message) => cut(&message),
-            Cause::BodyEnded if self.http_status.is_some_and(|status| status >= 400) => {
-                let status = self.http_status.unwrap_or_default();
-                let (failure, _) = cut(&format!("the provider answered with HTTP status {status}"));
-                (failure, false)
-            }
-            Cause::BodyEnded if has_finished || !self.is_known || self.notice.is_some() => {
-                (None, false)
-            }
-            Cause::BodyEnded => cut("the answer ended before it was complete"),
-            Cause::ReaderLeft | Cause::BodyFailed if has_finished => (None, !is_whole),
-            Cause::ReaderLeft => cut("client disconnected"),
-            Cause::BodyFailed => {
-                cut("the connection to the provider failed in the middle of the answer")
-            }
-        }
-    }
-
-    fn cost(&self) -> Option<Usd> {
-        let model = self.model.as_ref().or(self.request.model.as_ref())?;
-        let query = PriceQuery {
-            provider: self.request.provider,
-            vendor: self.request.vendor.as_deref(),
-            model,
-            usage: self.usage.as_ref()?,
-            at: SystemTime::now(),
-        };
-        catch_unwind(AssertUnwindSafe(|| self.prices.price(&query))).unwrap_or(None)
-    }
-
-    fn terminal_event(&self, ending: Ending) -> TuiStreamEvent {
-        let millis = |instant: Instant| {
-            let since = instant.saturating_duration_since(self.began).as_millis();
-            u64::try_from(since).unwrap_or(u64::MAX)
-        };
-        let usage = ending.usage.unwrap_or_default();
-        let is_guess = usage.output_tokens.is_none() && self.n_output_bytes > 0;
-        let failure = ending.failure.as_ref();
-        let detail = Box::new(StreamDetail {
-            model: ending.model,
-            response_id: ending.response_id,
-            cached_input_tokens: usage.cached_input_tokens,
-            cache_write_tokens: usage.cache_write_tokens,
-            reasoning_tokens: usage.reasoning_tokens,
-            estimated_output_tokens: is_guess
-                .then(|| self.n_output_bytes.div_ceil(BYTES_PER_TOKEN)),
-            finish_reason: ending.finish_reason,
-            error_code: failure.and_then(|failure| failure.kind.clone().or(failure.code.clone())),
-            http_status: self.http_status.filter(|status| *status >= 400),
-            time_to_first_token_ms: self.first_output.map(millis),
-            duration_ms: Some(millis(Instant::now())),
-            notice: self.notice.clone(),
-            partial: ending.is_partial,
-        });
-        let request_id = self.request.request_id.clone();
-        let timestamp = Some(self.broadcaster.now_ms());
-        match ending.failure {
-            Some(failure) => TuiStreamEvent::Error {
-                request_id,
-                message: failure.message,
-                input_tokens: usage.input_tokens,
-                output_tokens: usage.output_tokens,
-                cost_usd: ending.cost,
-                detail,
-                timestamp,
-            },
-            None => TuiStreamEvent::Completed {
-                request_id,
-                input_tokens: usage.input_tokens,
-                output_tokens: usage.output_tokens,
-                cost_usd: ending.cost,
-                detail,
-                timestamp,
-            },
-        }
     }
 
     /// Tells all observers; one that panics is told nothing more.

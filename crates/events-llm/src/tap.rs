@@ -6,7 +6,7 @@ use events_core::RequestId;
 use events_models::Usd;
 
 use crate::{
-    Exchange, Extraction, PriceSource, Provider, ReaderLimits, StreamEventBroadcaster,
+    Exchange, Extraction, LlmMetrics, PriceSource, Provider, ReaderLimits, StreamEventBroadcaster,
     StreamFailure, Usage,
 };
 
@@ -36,6 +36,7 @@ impl Default for TapLimits {
 pub struct Tap {
     broadcaster: Arc<StreamEventBroadcaster>,
     prices: Arc<dyn PriceSource>,
+    metrics: Arc<LlmMetrics>,
     limits: TapLimits,
 }
 
@@ -56,6 +57,7 @@ impl Tap {
         Self {
             broadcaster,
             prices,
+            metrics: Arc::default(),
             limits,
         }
     }
@@ -66,12 +68,24 @@ impl Tap {
         &self.broadcaster
     }
 
+    /// Returns what is measured of the exchanges.
+    #[must_use]
+    pub const fn metrics(&self) -> &Arc<LlmMetrics> {
+        &self.metrics
+    }
+
+    /// Appends what is measured in the text form of OpenMetrics, without the mark of the end.
+    pub fn write_metrics(&self, out: &mut String) {
+        self.metrics.write(&self.broadcaster, out);
+    }
+
     /// Begins an exchange, before the provider is asked, so that also a request that gets no answer is seen.
     ///
     /// `started` is sent at once if the request's model is known, else as soon as the answer names one.
     pub fn begin(&self, request: RequestInfo) -> Exchange {
         let (broadcaster, prices) = (Arc::clone(&self.broadcaster), Arc::clone(&self.prices));
-        Exchange::begin(request, broadcaster, prices, self.limits)
+        let metrics = Arc::clone(&self.metrics);
+        Exchange::begin(request, broadcaster, prices, metrics, self.limits)
     }
 }
 

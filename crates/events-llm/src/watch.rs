@@ -66,6 +66,7 @@ impl Stream for StreamWatcher {
         Poll::Ready(next.map(|next| match next {
             Ok(event) => Watched::Event(event),
             Err(BroadcastStreamRecvError::Lagged(n_lost)) => {
+                self.broadcaster.count_lag(n_lost);
                 self.attach_again();
                 Watched::Lagged(n_lost)
             }

@@ -64,10 +64,13 @@
 //! 8. A2A is read more leniently than it is written: invariant 1 holds for what is written as it should be, and the
 //!    rest is written as it should have been. What was read as 0.3 may be legal there only; then
 //!    [`A2AEvent::validate`] says so.
+//! 9. What [`agui::checkpoint`] and [`a2a::checkpoint`] read is in all respects what was written: it refuses the same
+//!    and tells the same, byte for byte, whatever comes after it.
 
 pub mod a2a;
 pub mod agui;
 mod analytics;
+mod checkpoint;
 mod cli;
 mod context;
 mod invalid;
@@ -81,6 +84,7 @@ pub use agui::{
     RunAgentInput,
 };
 pub use analytics::{AnalyticsEvent, AnalyticsEventBuilder, AnalyticsEventType};
+pub use checkpoint::CheckpointError;
 pub use cli::{CliOutputEvent, CliOutputEventBuilder};
 pub use context::{ContextEvent, ContextEventBuilder};
 pub use invalid::{InvalidEvent, InvalidKind};

@@ -100,12 +100,12 @@ pub enum TuiStreamEvent {
 
 /// What is known of a request at its end, beside the counts that everybody wants.
 ///
-/// `{"model":"claude-x","cached_input_tokens":9000,"finish_reason":"end_turn","duration_ms":1200}`
+/// `{"response_model":"claude-x","cached_input_tokens":9000,"finish_reason":"end_turn","duration_ms":1200}`
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StreamDetail {
     /// The model that answered, which may be another than the one asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "response_model", skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The provider's id of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]

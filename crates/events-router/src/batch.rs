@@ -1,9 +1,9 @@
 //! From items to records: known ids, threads, order, encoding.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use events_core::{Channel, EventError, Record, RecordIds};
+use events_core::{Channel, EventError, EventId, MsgKey, Record, RecordIds};
 use events_models::{A2AEvent, AgUiEvent, SystemEvent};
 use smallvec::SmallVec;
 
@@ -12,7 +12,9 @@ use crate::{
     known::Known,
     lane::{LaneState, Undo},
     order_budget::{growth_of_agui, growth_of_other},
+    replica::Note,
     routes::{A2A, AGUI, CONTEXT, SYSTEM},
+    thread::millis,
 };
 
 type Records = SmallVec<[Record; 2]>;
@@ -28,6 +30,40 @@ enum Plan {
     Known(RecordIds),
     /// It makes so many new records.
     New { key: Option<u128>, n_records: usize },
+}
+
+/// What becomes of the items of a batch that was staged, in their order.
+#[derive(Default)]
+pub(crate) struct Plans(SmallVec<[(Plan, bool); 1]>);
+
+impl Plans {
+    /// Counts the new records.
+    pub(crate) fn n_records(&self) -> usize {
+        let of_plan = |(plan, _): &(Plan, bool)| match plan {
+            Plan::Known(_) => 0,
+            Plan::New { n_records, .. } => *n_records,
+        };
+        self.0.iter().map(of_plan).sum()
+    }
+
+    /// Says which ids the items have, when the new records have these.
+    pub(crate) fn answer(self, new_ids: &[EventId]) -> Published {
+        let mut published = Published::default();
+        let mut new_ids = new_ids.iter().copied();
+        for (plan, is_private) in self.0 {
+            match plan {
+                Plan::Known(ids) => {
+                    // What the publisher did not name, he has not repeated.
+                    published.duplicates += if is_private { 0 } else { ids.len() };
+                    published.ids.extend(ids);
+                }
+                Plan::New { n_records, .. } => {
+                    published.ids.extend(new_ids.by_ref().take(n_records));
+                }
+            }
+        }
+        published
+    }
 }
 
 /// What the context list learns once the batch is in the log.
@@ -55,6 +91,10 @@ pub(crate) struct Batch {
     scratch: Vec<u8>,
     /// The time of the append, in milliseconds; the log tells it.
     pub(crate) now_ms: i64,
+    /// The records are for a log that keeps keys and notes with them.
+    is_staged: bool,
+    /// The key of the item that is being taken.
+    key: Option<u128>,
 }
 
 /// A refusal or an error of the log, before the item's place is known.
@@ -93,7 +133,28 @@ impl Batch {
             growth: 0,
             scratch: Vec::with_capacity(SCRATCH_BYTES),
             now_ms: 0,
+            is_staged: false,
+            key: None,
         }
+    }
+
+    /// Makes a batch that is checked here and appended elsewhere: everything that it changes can be put back.
+    pub(crate) fn staged(inner: &crate::router::Inner, now_ms: i64) -> Self {
+        Self {
+            now_ms,
+            is_staged: true,
+            ..Self::new(false, inner)
+        }
+    }
+
+    /// Returns what becomes of the items, which are named by their index.
+    pub(crate) fn into_plans(self, is_private: impl Fn(usize) -> bool) -> Plans {
+        let plans = self.plans.into_iter().enumerate();
+        Plans(
+            plans
+                .map(|(index, plan)| (plan, is_private(index)))
+                .collect(),
+        )
     }
 
     pub(crate) fn take(
@@ -104,6 +165,7 @@ impl Batch {
     ) -> Result<(), Refused> {
         let known = key.and_then(|key| state.known.get(key)).cloned();
         let n_before = self.records.len();
+        self.key = key.filter(|_| self.is_staged);
         match item.event {
             BusEvent::AgUi { thread, event } => {
                 let found = state.threads.thread_of(
@@ -115,11 +177,16 @@ impl Batch {
                 if let (Ok(thread), true) = (&found, starts_run) {
                     self.thread_of_request = Some(Arc::clone(thread));
                 }
-                if known.is_none() {
+                let is_too_late = || match (&item.only_in_run, &found) {
+                    (Some(run), Ok(thread)) => !state.threads.is_active_run(thread, run.as_str()),
+                    _ => false,
+                };
+                if known.is_none() && !is_too_late() {
                     let thread = found?;
                     self.admit(state, &thread, event, item.msg_id.as_ref())?;
                     if let (true, Some(timeout)) = (starts_run, item.run_timeout) {
                         state.threads.set_run_timeout(&thread, timeout, self.now_ms);
+                        self.note_run_timeout(timeout);
                     }
                     if starts_run {
                         self.seen.push(Seen::Run(thread));
@@ -181,9 +248,27 @@ impl Batch {
             let json = self.encode(|out| event.write_json(out))?;
             self.growth += growth_of_agui(&event, json.len());
             self.push(AGUI, Some(thread), json, msg_id)?;
-            self.told.push((Arc::clone(thread), event));
+            if self.is_staged {
+                let is_chunked = threads.is_made_of_chunks(thread, &event);
+                self.note(|note| note.is_chunked = is_chunked);
+            } else {
+                self.told.push((Arc::clone(thread), event));
+            }
         }
         Ok(())
+    }
+
+    /// Changes what is kept beside the record that was pushed last.
+    fn note(&mut self, change: impl FnOnce(&mut Note)) {
+        if let Some(record) = self.records.last_mut().filter(|_| self.is_staged) {
+            let mut note = Note::read(&record.note);
+            change(&mut note);
+            record.note = note.to_bytes();
+        }
+    }
+
+    fn note_run_timeout(&mut self, timeout: Duration) {
+        self.note(|note| note.run_timeout_ms = Some(millis(timeout)));
     }
 
     fn admit_a2a(
@@ -209,7 +294,7 @@ impl Batch {
         self.push(A2A, Some(&task), json, msg_id)?;
         if self.is_single {
             tasks.tell(&task, event);
-        } else {
+        } else if !self.is_staged {
             self.told_tasks.push((task, event));
         }
         Ok(())
@@ -230,8 +315,8 @@ impl Batch {
             name: None,
             json,
             tag,
-            key: None,
-            note: bytes::Bytes::new(),
+            key: self.key.map(MsgKey::from_bits),
+            note: Bytes::new(),
         });
         Ok(())
     }

@@ -29,6 +29,12 @@ impl ContextBook {
         self.contexts.capacity() * size_of::<ContextSummary>() + names.sum::<usize>()
     }
 
+    /// Puts contexts back as they were saved.
+    pub(crate) fn put_back(&mut self, contexts: Vec<ContextSummary>) {
+        self.json_bytes = contexts.iter().map(json_bytes).sum();
+        self.contexts = contexts;
+    }
+
     pub(crate) fn list(&self) -> Vec<ContextSummary> {
         self.contexts.clone()
     }

@@ -2,10 +2,11 @@
 
 use std::{fmt, time::Duration};
 
-use events_core::ThreadId;
+use events_core::{MsgKey, TaskId, ThreadId};
 use events_models::{
     A2AEvent, AgUiEvent, AnalyticsEvent, ContextEvent, InvalidEvent, SystemEvent, a2a::A2AVersion,
 };
+use sha2::{Digest as _, Sha256};
 
 /// Everything that can be published, in one closed type.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +104,13 @@ impl MsgId {
         &self.0
     }
 
+    /// Returns the key that stands for this id in logs: the first 128 bits of its SHA-256.
+    pub(crate) fn key(&self) -> MsgKey {
+        let digest = Sha256::digest(self.0.as_bytes());
+        let first = digest.first_chunk().copied().unwrap_or_default();
+        MsgKey::from_bits(u128::from_be_bytes(first))
+    }
+
     /// Draws the 25 bits that go into an event's id. The same on every machine: 64-bit FNV-1a, folded.
     pub(crate) fn tag(&self, record: usize) -> u32 {
         let bytes = self.0.bytes().chain(record.to_le_bytes());
@@ -129,6 +137,8 @@ pub struct Item {
     /// The event was read from JSON, so it is known to be legal by itself.
     pub(crate) is_checked: bool,
     pub(crate) run_timeout: Option<Duration>,
+    /// The event is for this run; once another is active, or none, it is left out.
+    pub(crate) only_in_run: Option<TaskId>,
 }
 
 impl Item {
@@ -139,6 +149,7 @@ impl Item {
             msg_id: None,
             is_checked: false,
             run_timeout: None,
+            only_in_run: None,
         }
     }
 
@@ -154,6 +165,7 @@ impl Item {
             msg_id: None,
             is_checked: true,
             run_timeout: None,
+            only_in_run: None,
         })
     }
 
@@ -170,6 +182,7 @@ impl Item {
             msg_id: None,
             is_checked: true,
             run_timeout: None,
+            only_in_run: None,
         })
     }
 
@@ -185,6 +198,7 @@ impl Item {
             msg_id: None,
             is_checked: true,
             run_timeout: None,
+            only_in_run: None,
         })
     }
 
@@ -200,6 +214,7 @@ impl Item {
             msg_id: None,
             is_checked: true,
             run_timeout: None,
+            only_in_run: None,
         })
     }
 

@@ -136,6 +136,15 @@ impl LaneState {
             || self.tasks.give_up_largest()
     }
 
+    /// Forgets everything.
+    pub(crate) fn erase(&mut self) {
+        self.threads = Threads::default();
+        self.tasks = Tasks::default();
+        self.known = Known::default();
+        self.contexts = ContextBook::default();
+        self.charge.set(self.held_bytes(), &self.budget);
+    }
+
     /// Puts back what has been saved.
     pub(crate) fn restore(&mut self, undo: Undo) {
         self.tasks.restore(undo.tasks);

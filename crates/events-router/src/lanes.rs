@@ -73,6 +73,20 @@ impl Lanes {
         }
     }
 
+    /// Forgets a user.
+    pub(crate) fn remove(&self, user: &UserId) {
+        let hash = self.hasher.hash_one(user);
+        let mut shard = self
+            .shard(hash)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Ok(entry) = shard.find_entry(hash, |(other, _)| other == user) {
+            let ((_, lane), _) = entry.remove();
+            lane.lock().removed = true;
+            self.len.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     /// Counts the users that have a lane.
     pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
@@ -100,10 +114,15 @@ impl Lanes {
         if !self.budget.is_exceeded() {
             return Ok(());
         }
+        Err(self.refuse_full())
+    }
+
+    /// Counts a publish for which there is no room.
+    pub(crate) fn refuse_full(&self) -> EventError {
         count(&self.budget.counters.refused_full);
-        Err(EventError::Overloaded(
+        EventError::Overloaded(
             "the threads, tasks and message ids of all users take all the memory that they may",
-        ))
+        )
     }
 
     pub(crate) fn find(&self, user: &UserId) -> Option<Arc<Lane>> {

@@ -1,6 +1,9 @@
 //! Runs that their producers have left.
 
-use std::sync::atomic::Ordering;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use events_core::{ThreadId, UserId};
 use events_models::AgUiEventBuilder;
@@ -14,16 +17,7 @@ impl EventRouter {
     /// Ends the user's runs that have been silent for too long, before anything else is published.
     pub(crate) fn end_overdue_runs(&self, state: &mut LaneState, user: &UserId) {
         let now_ms = self.inner.clock.now_ms();
-        if !state.threads.may_be_overdue(now_ms) {
-            return;
-        }
-        for (thread, silent_for) in state.threads.overdue(now_ms) {
-            let message = format!("the run had no event for {}", Seconds(silent_for));
-            let code = Some(Self::RUN_TIMEOUT_CODE.to_owned());
-            let item = Item::new(BusEvent::AgUi {
-                thread: Some(ThreadId::from(&*thread)),
-                event: AgUiEventBuilder::run_error(message, code),
-            });
+        for item in Self::overdue_items(state, now_ms) {
             match self.append_one(state, user, item) {
                 Ok(_) => {
                     self.inner.runs_timed_out.fetch_add(1, Ordering::Relaxed);
@@ -34,6 +28,27 @@ impl EventRouter {
                 ),
             }
         }
+    }
+
+    /// Makes the events that end the runs which have been silent for too long.
+    pub(crate) fn overdue_items(state: &mut LaneState, now_ms: i64) -> Vec<Item> {
+        if !state.threads.may_be_overdue(now_ms) {
+            return Vec::new();
+        }
+        let item = |(thread, silent_for): (Arc<str>, Duration)| {
+            let message = format!("the run had no event for {}", Seconds(silent_for));
+            let code = Some(Self::RUN_TIMEOUT_CODE.to_owned());
+            Item::new(BusEvent::AgUi {
+                thread: Some(ThreadId::from(&*thread)),
+                event: AgUiEventBuilder::run_error(message, code),
+            })
+        };
+        state
+            .threads
+            .overdue(now_ms)
+            .into_iter()
+            .map(item)
+            .collect()
     }
 
     pub(crate) fn end_all_overdue_runs(&self) {

@@ -5,6 +5,7 @@ use events_models::AgUiEvent;
 
 use crate::{
     BusEvent, EventRouter, Item, PublishError, Published, Refusal, batch::Batch, lane::LaneState,
+    replica::split_live,
 };
 
 impl EventRouter {
@@ -49,6 +50,47 @@ impl EventRouter {
             published.analytics = published.analytics.max(reached.connections());
         }
         Ok(published)
+    }
+
+    /// Publishes into the log behind the router, or at once if there is none.
+    pub(crate) async fn publish_items(
+        &self,
+        user: &UserId,
+        items: Vec<Item>,
+    ) -> Result<Published, PublishError> {
+        let Some(replica) = &self.inner.replica else {
+            return self.publish_now(user, items);
+        };
+        let mut may_grow = false;
+        for (index, item) in items.iter().enumerate() {
+            may_grow |= item.may_grow();
+            item.validate()
+                .map_err(|refusal| PublishError::Refused { index, refusal })?;
+        }
+        if may_grow && self.inner.lanes.budget.is_exceeded() {
+            return Err(self.inner.lanes.refuse_full().into());
+        }
+        let (durable, live) = split_live(items);
+        let mut published = if durable.is_empty() {
+            Published::default()
+        } else {
+            replica.enqueue(self, user, durable).await?
+        };
+        for item in live {
+            if let BusEvent::Analytics(event) = item.event {
+                let reached = self.publish_live(replica, user, &event).await?;
+                published.analytics = published.analytics.max(reached);
+            }
+        }
+        Ok(published)
+    }
+
+    /// Publishes without waiting for the outcome.
+    pub(crate) fn publish_and_leave(&self, user: &UserId, item: Item) -> Result<(), PublishError> {
+        match &self.inner.replica {
+            Some(replica) => Ok(replica.enqueue_and_leave(self, user, vec![item])?),
+            None => self.publish_now(user, [item]).map(drop),
+        }
     }
 
     fn append(

@@ -10,19 +10,20 @@ use std::{
 
 use async_trait::async_trait;
 use events_broadcast::LogStore;
-use events_core::{Clock, EventBus, EventResult, ThreadId, UserId};
+use events_core::{Clock, EventBus, EventLog, EventResult, ThreadId, UserId};
 use events_models::{
     A2AEvent, AgUiEvent, AnalyticsEvent, ContextEvent, ContextSummary, SystemEvent,
 };
 
 use crate::{
     A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, BusEvent, ContextBroadcaster, Item,
-    PublishError, Published, Routed, RouterConfig, Run, Subscribe,
+    PublishError, Published, Replica, Routed, RouterConfig, Run, Subscribe,
     contexts::ContextBook,
     known::MsgHasher,
     lane::LaneState,
     lanes::Lanes,
     order_budget::{OrderBudget, OrderStats},
+    replica::Shared,
     routes::{A2A_VIEW, AGUI_VIEW, ANALYTICS_VIEW, CONTEXTS_VIEW},
     thread::millis,
 };
@@ -44,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) lanes: Lanes,
     pub(crate) msg_hasher: MsgHasher,
     pub(crate) runs_timed_out: AtomicU64,
+    /// The log behind the router, if its events are kept elsewhere.
+    pub(crate) replica: Option<Arc<Shared>>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -52,9 +55,56 @@ impl EventRouter {
     /// forgotten.
     pub const MAX_SNAPSHOT_BYTES: usize = ContextBook::MAX_JSON_BYTES;
 
-    /// Makes an isolated router with the memory log.
+    /// Makes an isolated router that keeps its events itself.
     #[must_use]
     pub fn new(config: RouterConfig) -> Self {
+        let store = LogStore::with_clock(config.limits.clone(), Arc::clone(&config.clock));
+        Self::on(config, store, None)
+    }
+
+    /// Makes a router whose events are kept by a log, which other routers may share, and the work behind it, which
+    /// whoever makes the router has to poll.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use events_core::UserId;
+    /// use events_models::AgUiEventBuilder;
+    /// use events_router::{EventRouter, MemoryLog, RouterConfig};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let log = Arc::new(MemoryLog::new(10_000));
+    /// let (one, work_of_one) = EventRouter::on_log(RouterConfig::default(), log.clone());
+    /// let (other, work_of_other) = EventRouter::on_log(RouterConfig::default(), log);
+    /// let story = async {
+    ///     let ada = UserId::new("ada");
+    ///     one.publish(&ada, AgUiEventBuilder::run_started("thread", "run", None)).await?;
+    ///     let _open = other.open_user(&ada, None).await?;
+    ///     let mut screen = other.subscribe(&ada).thread("thread")?;
+    ///     assert!(screen.next_event().await.is_some());
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    /// };
+    /// tokio::select! {
+    ///     told = story => told?,
+    ///     () = work_of_one.run() => {}
+    ///     () = work_of_other.run() => {}
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_log(config: RouterConfig, log: Arc<dyn EventLog>) -> (Self, Replica) {
+        let mut config = config;
+        let limits = &mut config.limits;
+        limits.event_bytes = limits.event_bytes.min(log.max_record_bytes());
+        let clock = Arc::clone(&config.clock);
+        let store = LogStore::mirror(limits.clone(), clock, log.epoch(), log.is_dense());
+        let (shared, started) = Shared::new(log, limits.users);
+        let router = Self::on(config, store, Some(Arc::clone(&shared)));
+        let replica = Replica::new(router.clone(), shared, started);
+        (router, replica)
+    }
+
+    fn on(config: RouterConfig, store: LogStore, replica: Option<Arc<Shared>>) -> Self {
         let analytics_limits = config.analytics_limits();
         let budget = OrderBudget::new(&config);
         let RouterConfig {
@@ -64,7 +114,6 @@ impl EventRouter {
             ..
         } = config;
         let users = limits.users;
-        let store = LogStore::with_clock(limits, Arc::clone(&clock));
         let analytics_store = LogStore::with_clock(analytics_limits, Arc::clone(&clock));
         let inner = Inner {
             agui: AgUiBroadcaster::on(&store, AGUI_VIEW),
@@ -75,6 +124,7 @@ impl EventRouter {
             lanes: Lanes::new(users, millis(idle), budget),
             msg_hasher: MsgHasher::default(),
             runs_timed_out: AtomicU64::new(0),
+            replica,
             clock,
         };
         Self {
@@ -177,8 +227,13 @@ impl EventRouter {
     ///
     /// Publishing does a little of it; a server calls this from a timer.
     pub fn sweep(&self) {
-        self.end_all_overdue_runs();
-        self.inner.lanes.sweep(self.inner.clock.now_ms());
+        let now_ms = self.inner.clock.now_ms();
+        if let Some(replica) = &self.inner.replica {
+            replica.sweep(self, now_ms);
+        } else {
+            self.end_all_overdue_runs();
+            self.inner.lanes.sweep(now_ms);
+        }
         self.inner.store.trim(10_000);
         self.inner.analytics.store().trim(10_000);
     }
@@ -196,14 +251,17 @@ impl EventRouter {
     ///
     /// # Cancel safety
     ///
-    /// With the memory log it completes at its first poll.
-    #[expect(clippy::unused_async, reason = "logs behind a wire are awaited here")]
+    /// Without a log behind the router it completes at its first poll. With one, the events may be in the log or not
+    /// when it is dropped.
     pub async fn publish(
         &self,
         user: &UserId,
         event: impl Into<BusEvent>,
     ) -> Result<Published, PublishError> {
-        self.publish_now(user, [Item::new(event)])
+        match &self.inner.replica {
+            None => self.publish_now(user, [Item::new(event)]),
+            Some(_) => self.publish_items(user, vec![Item::new(event)]).await,
+        }
     }
 
     /// Publishes several events for one user: all of them or none.
@@ -214,14 +272,14 @@ impl EventRouter {
     ///
     /// # Cancel safety
     ///
-    /// With the memory log it completes at its first poll.
-    #[expect(clippy::unused_async, reason = "logs behind a wire are awaited here")]
+    /// Without a log behind the router it completes at its first poll. With one, the events may be in the log or not
+    /// when it is dropped.
     pub async fn publish_batch(
         &self,
         user: &UserId,
         items: Vec<Item>,
     ) -> Result<Published, PublishError> {
-        self.publish_now(user, items)
+        self.publish_items(user, items).await
     }
 
     /// Publishes an AG-UI event. Its thread is the one that it names, else that of the user's only active run.

@@ -10,8 +10,9 @@
 //!
 //! An event that is broadcast on a broadcaster directly goes to that stream only.
 
+use bytes::Bytes;
 use events_broadcast::{EnvelopeRule, GenericBroadcaster, View};
-use events_core::{Channel, Channels};
+use events_core::{Channel, Channels, Record};
 use events_models::{A2AEvent, AgUiEvent, AnalyticsEvent, ContextEvent};
 
 /// Carries AG-UI events.
@@ -31,6 +32,8 @@ pub(crate) const CONTEXT: Channel = Channel::new(3);
 const AGUI_DIRECT: Channel = Channel::new(4);
 /// A2A events broadcast past the router, likewise.
 const A2A_DIRECT: Channel = Channel::new(5);
+/// Says that all that came before it in the user's log was erased; for nobody.
+pub(crate) const ERASED: Channel = Channel::new(15);
 pub(crate) const ANALYTICS: Channel = Channel::new(0);
 
 pub(crate) const AGUI_VIEW: View = View {
@@ -80,3 +83,16 @@ pub(crate) const ANALYTICS_VIEW: View = View {
     envelopes: &[],
     ephemeral: true,
 };
+
+/// Makes the record that says that a user was erased.
+pub(crate) const fn erased() -> Record {
+    Record {
+        channel: ERASED,
+        scope: None,
+        name: None,
+        json: Bytes::from_static(b"{}"),
+        tag: 0,
+        key: None,
+        note: Bytes::new(),
+    }
+}

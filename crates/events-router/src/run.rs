@@ -120,6 +120,7 @@ impl Run {
     ///
     /// As for [`EventRouter::publish`].
     pub async fn finish(mut self, result: Option<Value>) -> Result<Published, PublishError> {
+        let _open = self.router.open_user(&self.user, None).await?;
         let open = self
             .router
             .closing_events(&self.user, self.thread.as_str(), self.id.as_str());
@@ -173,17 +174,13 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let thread = self.thread.as_str();
-        // Somebody else may have ended this run, and begun another in the thread.
-        if self.has_begun
-            && self
-                .router
-                .closing_events(&self.user, thread, self.id.as_str())
-                .is_some()
-        {
+        if self.has_begun {
             let message = "the producer of this run went away before it had finished";
             let error = AgUiEventBuilder::run_error(message, Some("abandoned".to_owned()));
-            if let Err(error) = self.router.publish_now(&self.user, [self.item(error)]) {
+            let mut item = self.item(error);
+            // Somebody else may have ended this run, and begun another in the thread.
+            item.only_in_run = Some(self.id.clone());
+            if let Err(error) = self.router.publish_and_leave(&self.user, item) {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "abandoned run not closed"

@@ -108,6 +108,31 @@ impl Tasks {
         }
     }
 
+    /// Puts a task back as it was saved.
+    pub(crate) fn put_back(
+        &mut self,
+        id: Arc<str>,
+        order: TaskOrder,
+        content: TaskContent,
+        touched_ms: i64,
+    ) {
+        self.fold_bytes += content.size();
+        let task = Task {
+            order,
+            content,
+            told: None,
+            touched_ms,
+        };
+        self.tasks.insert(id, task);
+    }
+
+    /// Calls up what is to be saved of each task.
+    pub(crate) fn saved(&self) -> impl Iterator<Item = (&str, &TaskOrder, &TaskContent, i64)> {
+        self.tasks
+            .iter()
+            .map(|(id, task)| (&**id, &task.order, &task.content, task.touched_ms))
+    }
+
     /// Forgets the task that was touched longest ago, if there are too many; one that has ended goes first.
     fn make_room(&mut self, budget: &OrderBudget) {
         if self.tasks.len() < budget.tasks_per_user {

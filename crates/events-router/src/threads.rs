@@ -1,5 +1,7 @@
 //! The threads of one user.
 
+mod relive;
+
 use std::{sync::Arc, time::Duration};
 
 use events_core::{EventId, ThreadId};
@@ -187,6 +189,18 @@ impl Threads {
         let is_active = entry.settle(now_ms, budget.threads);
         self.note_activity(thread, is_active, now_ms);
         Ok(changed)
+    }
+
+    /// Tells whether this run is active in a thread.
+    pub(crate) fn is_active_run(&self, thread: &str, run: &str) -> bool {
+        self.threads
+            .get(thread)
+            .is_some_and(|entry| entry.intake.order().run_id() == Some(run))
+    }
+
+    /// Has [`Threads::overdue`] look at every run again.
+    pub(crate) fn look_again(&mut self, now_ms: i64) {
+        self.due_ms = Some(now_ms);
     }
 
     fn note_activity(&mut self, thread: &Arc<str>, is_active: bool, now_ms: i64) {

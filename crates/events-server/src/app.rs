@@ -3,18 +3,21 @@
 use std::{future::pending, io, net::SocketAddr, time::Duration};
 
 use axum::{Router, http::StatusCode, middleware};
-use events_axum::{Problem, StreamState, hub_router};
-use events_router::EventRouter;
+use events_axum::{Edge, Problem, StreamState, hub_router};
+use events_router::{EventRouter, LogHealth, Replica};
 use tokio::{net::TcpListener, task::JoinSet, time::MissedTickBehavior};
 
-use crate::{ConnectionLimits, Failure, Settings, StopRequests, console, demo, local, serve};
+use crate::{
+    ConnectionLimits, Failure, Settings, StopRequests, console, demo, engine, llm::Llm, local,
+    serve,
+};
 
 /// How a hub is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// For one person on one machine, without tokens.
     Dev {
-        /// Whether recorded agent runs are played for the user `demo`.
+        /// Whether recorded agent runs are played for the user `demo`, and answers of language models.
         plays_demo: bool,
     },
     /// For production.
@@ -48,8 +51,14 @@ impl Mode {
 /// How often history is aged and idle users are forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How often the log is asked whether it is still the same.
+const REPLACED_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Beyond the drain window, what is left of the connections is dropped after this long.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// What was published of answers that are cut off then has this long to be written.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 /// A hub that has its address and does not serve yet.
 #[derive(Debug)]
@@ -57,8 +66,13 @@ pub struct Hub {
     listener: TcpListener,
     address: SocketAddr,
     state: StreamState,
+    /// The work behind the router, if its events are kept by a log elsewhere.
+    replica: Option<Replica>,
     app: Router,
+    llm: Llm,
     plays_demo: bool,
+    /// The provider of the demo, if it is not one of the user's own.
+    demo_provider: Option<TcpListener>,
     drain_window: Duration,
     connections: ConnectionLimits,
 }
@@ -84,19 +98,37 @@ impl Hub {
             address: settings.listen,
             source,
         })?;
-        let router = EventRouter::new(settings.router_config());
+        let (router, replica) = match engine::open(settings).await? {
+            None => (EventRouter::new(settings.router_config()), None),
+            Some(log) => {
+                let (router, replica) = EventRouter::on_log(settings.router_config(), log);
+                (router, Some(replica))
+            }
+        };
         let mut stream_config = settings.stream_config();
         let card = &mut stream_config.a2a.card;
         let needs_token = matches!(mode, Mode::Serve { is_insecure: false });
         (card.needs_bearer, card.takes_user) = (needs_token, !needs_token);
         let state = StreamState::with_config(router, stream_config);
+        let plays_demo = mode == Mode::Dev { plays_demo: true };
+        let has_own = settings.llm.providers.contains_key(demo::PROVIDER);
+        let (demo_provider, demo_address) = if plays_demo && !has_own {
+            let (listener, address) = demo::llm::bind().await.map_err(Failure::Start)?;
+            (Some(listener), Some(address))
+        } else {
+            (None, None)
+        };
+        let llm = Llm::new(settings, &state, demo_address)?;
         tracing::info!(%address, log = %settings.log, "bound");
         Ok(Self {
             listener,
             address,
-            app: app(state.clone()),
+            app: app(state.clone(), &llm),
             state,
-            plays_demo: mode == Mode::Dev { plays_demo: true },
+            replica,
+            llm,
+            plays_demo,
+            demo_provider,
             drain_window: settings.drain_window,
             connections: settings.connections,
         })
@@ -117,13 +149,41 @@ impl Hub {
     /// # Cancel safety
     ///
     /// Dropping the future drops the listener and all connections.
-    pub async fn run(self, stop_requests: StopRequests, announce: impl FnOnce(SocketAddr)) {
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::LogReplaced`]: the events would get ids that mean something else to clients.
+    pub async fn run(
+        self,
+        stop_requests: StopRequests,
+        announce: impl FnOnce(SocketAddr),
+    ) -> Result<(), Failure> {
         let mut background = JoinSet::new();
-        background.spawn(sweep(self.state.router().clone()));
+        background.spawn(sweep(self.state.router().clone(), self.llm.clone()));
+        if let Some(replica) = self.replica {
+            background.spawn(replica.run());
+        }
         announce(self.address);
         if self.plays_demo {
             background.spawn(demo::play(self.state.router().clone()));
         }
+        if let Some(listener) = self.demo_provider {
+            background.spawn(serve::serve(
+                listener,
+                demo::llm::upstream(),
+                ConnectionLimits::default(),
+                Edge::default(),
+                serve::Ending {
+                    begins: pending(),
+                    at_once: pending(),
+                    limit: Duration::ZERO,
+                },
+            ));
+            background.spawn(demo::llm::ask(self.llm.providers()));
+        }
+        let router = self.state.router().clone();
+        let limit = self.drain_window + DRAIN_GRACE;
+        let draining = self.llm.drain(stop_requests.clone(), limit + LAST_MOMENT);
         let serving = serve::serve(
             self.listener,
             self.app,
@@ -132,38 +192,57 @@ impl Hub {
             serve::Ending {
                 begins: self.state.drain_on(stop_requests.clone().first()),
                 at_once: stop_requests.second(),
-                limit: self.drain_window + DRAIN_GRACE,
+                limit,
             },
         );
-        tokio::select! {
-            () = serving => {}
-            () = watch_over(&mut background) => {}
-        }
+        let ended = tokio::select! {
+            ((), ()) = async { tokio::join!(serving, draining) } => Ok(()),
+            () = watch_over(&mut background) => Ok(()),
+            () = replaced(&router) => Err(Failure::LogReplaced),
+        };
         background.shutdown().await;
+        ended
     }
 }
 
 /// Everything that is served without tokens, behind the gate.
-pub(crate) fn app(state: StreamState) -> Router {
+pub(crate) fn app(state: StreamState, llm: &Llm) -> Router {
     let not_found =
         || async { Problem::new(StatusCode::NOT_FOUND, "nothing is served at this path") };
     let not_allowed = || async {
         let detail = "this path is not served for this method";
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
     };
+    let llm = llm.router(&state);
     hub_router(state)
+        .merge(llm)
         .merge(console::router())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn(local::gate))
 }
 
-async fn sweep(router: EventRouter) {
+async fn sweep(router: EventRouter, llm: Llm) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         router.sweep();
+        llm.sweep();
+        if let Some(log) = router.event_log()
+            && let Err(error) = log.sweep().await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "log not swept");
+        }
+    }
+}
+
+/// Completes when the log behind the router has become another one.
+async fn replaced(router: &EventRouter) {
+    let mut ticks = tokio::time::interval(REPLACED_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while router.log_health() != LogHealth::Replaced {
+        ticks.tick().await;
     }
 }
 

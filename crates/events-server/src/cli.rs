@@ -5,18 +5,19 @@ mod arguments;
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
-    ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcommand, ValueHint,
+    ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches, Parser, Subcommand,
+    ValueHint,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
 use crate::{
     Failure,
-    config::{KEYS, nearest_key},
+    config::{KEYS, PROVIDER_KEYS, nearest_key},
 };
 
 pub use arguments::{
     BenchArgs, HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs, Speed,
-    TailArgs, TailStream,
+    TailArgs, TailStream, TopArgs,
 };
 
 /// Keys that were given as flags, and their texts.
@@ -53,6 +54,8 @@ pub enum Command {
     },
     /// Follow a stream.
     Tail(TailArgs),
+    /// Show the running LLM streams on the terminal.
+    Top(TopArgs),
     /// Publish lines.
     Publish(PublishArgs),
     /// Write a stream to a file, with its timing.
@@ -85,6 +88,8 @@ enum CliCommand {
     CheckConfig(CheckConfigArgs),
     /// Follow a stream: one line per event, reconnecting with its cursor, until SIGINT.
     Tail(TailArgs),
+    /// Show the running LLM streams of a hub's gateway, as `top` shows processes; `?` there tells the keys.
+    Top(TopArgs),
     /// Publish one event per line and print the ids. Ends with 1 at the first line that the hub refuses.
     Publish(PublishArgs),
     /// Write a stream to a file, with its timing, until SIGINT.
@@ -135,8 +140,32 @@ struct ServeArgs {
 #[derive(Debug)]
 struct KeyFlags(Flags);
 
+/// The flag of a provider's address, and what the flags of its other keys become before they are read.
+const PROVIDER_FLAGS: [&str; 2] = ["llm", "llm.providers"];
+
 impl Args for KeyFlags {
     fn augment_args(command: clap::Command) -> clap::Command {
+        let of_providers: Vec<String> = PROVIDER_KEYS
+            .iter()
+            .map(|key| format!("{}: {}", key.name, key.doc))
+            .collect();
+        let help = format!(
+            "a provider of language models, served at /llm/NAME/; may be given more often [env: \
+             EVENTS_LLM__PROVIDERS__NAME__BASE_URL]. Further flags --llm.providers.NAME.KEY: {}",
+            of_providers.join("; ")
+        );
+        let of_provider = clap::Arg::new("llm").long("llm").value_name("NAME=URL");
+        let of_keys = clap::Arg::new("llm.providers")
+            .long("llm.providers")
+            .hide(true);
+        let command = command
+            .arg(
+                of_provider
+                    .action(ArgAction::Append)
+                    .help(help)
+                    .help_heading("Settings"),
+            )
+            .arg(of_keys.action(ArgAction::Append));
         KEYS.iter().fold(command, |command, key| {
             let help = format!(
                 "{} [default: {}] [env: {}]",
@@ -164,7 +193,14 @@ impl FromArgMatches for KeyFlags {
             let text = matches.try_get_one::<String>(key.name).ok().flatten()?;
             Some((key.name, text.clone()))
         });
-        Ok(Self(given.collect()))
+        let of_providers = PROVIDER_FLAGS.into_iter().flat_map(|name| {
+            let texts = matches.try_get_many::<String>(name).ok().flatten();
+            texts
+                .into_iter()
+                .flatten()
+                .map(move |text| (name, text.clone()))
+        });
+        Ok(Self(given.chain(of_providers).collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -179,7 +215,7 @@ impl FromArgMatches for KeyFlags {
 ///
 /// [`Failure::Usage`] with one sentence that says what is wrong.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse_from(with_provider_flags(arguments)) {
         Ok(cli) => cli,
         Err(error) => {
             return match error.kind() {
@@ -203,11 +239,37 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
             flags: args.keys.0,
         },
         Some(CliCommand::Tail(args)) => Command::Tail(args),
+        Some(CliCommand::Top(args)) => Command::Top(args),
         Some(CliCommand::Publish(args)) => Command::Publish(args),
         Some(CliCommand::Record(args)) => Command::Record(args),
         Some(CliCommand::Replay(args)) => Command::Replay(args),
         Some(CliCommand::Bench(args)) => Command::Bench(args),
         Some(CliCommand::Completions { shell }) => Command::Print(completions(shell)),
+    })
+}
+
+/// Writes `--llm.providers.NAME.KEY VALUE` as `--llm.providers=NAME.KEY=VALUE`: the names are not known before.
+fn with_provider_flags(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> impl Iterator<Item = OsString> {
+    let mut arguments = arguments.into_iter();
+    std::iter::from_fn(move || {
+        let argument = arguments.next()?;
+        let rest = argument
+            .to_str()
+            .and_then(|text| text.strip_prefix("--llm.providers."));
+        let Some(rest) = rest else {
+            return Some(argument);
+        };
+        let mut written = OsString::from("--llm.providers=");
+        written.push(rest);
+        if !rest.contains('=')
+            && let Some(value) = arguments.next()
+        {
+            written.push("=");
+            written.push(value);
+        }
+        Some(written)
     })
 }
 
@@ -229,6 +291,7 @@ fn in_one_line(error: &clap::Error) -> String {
     let rendered = error.render().to_string();
     let mut line = String::new();
     let mut command = "events".to_owned();
+    let mut has_tip = error.get(ContextKind::SuggestedArg).is_some();
     for told in rendered
         .lines()
         .map(str::trim)
@@ -243,6 +306,11 @@ fn in_one_line(error: &clap::Error) -> String {
         if told.starts_with("For more information") {
             break;
         }
+        // It is none that anybody writes; the nearest key is named below.
+        if told.starts_with("tip:") && told.contains("'--llm.providers'") {
+            has_tip = false;
+            continue;
+        }
         line.push_str(match line.chars().last() {
             None => "",
             Some(':') => " ",
@@ -253,7 +321,6 @@ fn in_one_line(error: &clap::Error) -> String {
     if let Some(rest) = line.strip_prefix("error: ") {
         line = rest.to_owned();
     }
-    let has_tip = error.get(ContextKind::SuggestedArg).is_some();
     if let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
         && let Some(name) = flag.strip_prefix("--")
         && name.contains('.')

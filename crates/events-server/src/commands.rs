@@ -11,6 +11,7 @@ mod recording;
 mod replay;
 mod summary;
 mod tail;
+mod top;
 
 #[cfg(test)]
 mod tests;
@@ -126,6 +127,14 @@ pub(crate) async fn run(
                 }
                 result => result,
             }
+        }
+        Command::Top(args) => {
+            let is_dumb = variable("TERM").is_none_or(|term| matches!(&*term, "" | "dumb"));
+            if !console.is_terminal || is_dumb {
+                return Err(Failure::NoTerminal);
+            }
+            let client = client(&args.hub)?;
+            until_signal(|stop| top::top(&client, &args, stop.first(), console.is_colourful)).await
         }
         Command::Publish(args) => {
             let client = client(&args.hub)?;

@@ -3,7 +3,9 @@
 mod field;
 mod file;
 mod keys;
+mod llm;
 mod nearest;
+mod providers;
 mod settings;
 mod sources;
 
@@ -12,6 +14,8 @@ mod tests;
 
 pub use field::Field;
 pub use keys::{KEYS, Key};
+pub use llm::{LlmSettings, Prices};
+pub use providers::{PROVIDER_KEYS, ProviderKey};
 pub use settings::Settings;
 pub use sources::Sources;
 
@@ -75,24 +79,49 @@ pub enum ConfigError {
         /// Where.
         origin: Origin,
         /// The known key that differs least.
-        nearest: &'static str,
+        nearest: String,
     },
     /// The value of a known key is not legal.
     #[error("{key} = {value:?} in {origin}: expected {expected}")]
     BadValue {
         /// The key.
-        key: &'static str,
-        /// The value as it was written.
+        key: String,
+        /// The value as it was written, unless it may hold a password.
         value: String,
         /// Where.
         origin: Origin,
         /// What is legal.
         expected: String,
     },
+    /// A file that a key names cannot be used.
+    #[error("{key} = {path:?}: {reason}")]
+    BadFile {
+        /// The key.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The LLM gateway cannot be made of its settings.
+    #[error("the LLM gateway cannot be set up")]
+    Llm(#[from] events_llm::gateway::GatewayError),
     /// The log cannot be used.
     #[error(transparent)]
     Log(#[from] LogSpecError),
     /// Two values contradict each other.
     #[error("{0}")]
     Contradiction(String),
+}
+
+/// Hides who logs in, in an address that says so.
+pub(crate) fn without_password(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else {
+        return value.to_owned();
+    };
+    let n_authority = rest.find('/').unwrap_or(rest.len());
+    match rest[..n_authority].rfind('@') {
+        Some(at) => format!("{scheme}://(hidden){}", &rest[at..]),
+        None => value.to_owned(),
+    }
 }

@@ -1,5 +1,6 @@
-//! Recorded agent runs, played for the user `demo` round after round.
+//! Recorded agent runs, played for the user `demo` round after round, and recorded answers of language models.
 
+pub(crate) mod llm;
 mod pace;
 mod play;
 mod transcript;
@@ -7,6 +8,7 @@ mod transcript;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use llm::{PROVIDER, prices};
 pub(crate) use play::play;
 
 /// The recordings, by name, in the order in which they are played. Where they come from is in `demo/SOURCES.md`.

@@ -46,6 +46,18 @@ pub enum Failure {
         #[source]
         source: io::Error,
     },
+    /// The log cannot be reached, or is not fit.
+    #[error("cannot open the log {log}")]
+    Log {
+        /// The log, without a password.
+        log: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The log is another one than at the start, such as one that was restored or made anew.
+    #[error("the log is another one than at the start; start again, and clients are told of a gap")]
+    LogReplaced,
     /// The runtime or its signals cannot be set up.
     #[error("cannot start")]
     Start(#[source] io::Error),
@@ -138,6 +150,12 @@ pub enum Failure {
         #[source]
         source: io::Error,
     },
+    /// There is nothing to draw on.
+    #[error("standard output is no terminal that a screen could be drawn on")]
+    NoTerminal,
+    /// The terminal does not do what it is asked.
+    #[error("the terminal failed")]
+    Terminal(#[source] io::Error),
     /// Readers did not see what they should have seen.
     #[error("{0}")]
     Delivery(String),
@@ -195,6 +213,8 @@ impl Failure {
             | Self::NoKey
             | Self::Hub(HubError::Invalid(_) | HubError::Address(_)) => 2,
             Self::Listen { .. }
+            | Self::Log { .. }
+            | Self::LogReplaced
             | Self::Start(_)
             | Self::Hub(_)
             | Self::Unreached { .. }
@@ -209,6 +229,8 @@ impl Failure {
             | Self::Recording { .. }
             | Self::Refused(_)
             | Self::Unreachable { .. }
+            | Self::NoTerminal
+            | Self::Terminal(_)
             | Self::Delivery(_) => 1,
         }
     }
@@ -218,6 +240,7 @@ impl Failure {
         Some(match self {
             Self::Listen { .. } => "choose another address with --listen",
             Self::Unreachable { .. } => "check that it runs, and --url",
+            Self::NoTerminal => "use 'events tail --stream llm', with --json for a program",
             Self::LogFilter(_) => "use a level such as \"info\", or \"events_axum=debug\"",
             Self::Nobody => "name the user with --user, or set EVENTS_TOKEN to a token",
             Self::Hub(HubError::Status { status, .. }) => match status {

@@ -16,7 +16,8 @@
 //!
 //! [`Hub`] puts the other crates together. `local` is the gate in front of it that makes a hub without tokens safe
 //! on the machine of one person; `serve` owns sockets and connections; `config` has the one table of settings;
-//! `commands` has what talks to a hub: `tail`, `publish`, `record`, `replay`, `bench`.
+//! `commands` has what talks to a hub: `tail`, `top`, `publish`, `record`, `replay`,
+//! `bench`.
 //!
 //! # What this crate does not do
 //!
@@ -38,7 +39,9 @@ mod commands;
 mod config;
 mod console;
 mod demo;
+mod engine;
 mod failure;
+mod llm;
 mod local;
 mod log_spec;
 mod page;
@@ -51,9 +54,13 @@ mod worst_case;
 pub use app::{Hub, Mode};
 pub use cli::{
     BenchArgs, Command, HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs,
-    Speed, TailArgs, TailStream, parse,
+    Speed, TailArgs, TailStream, TopArgs, parse,
 };
-pub use config::{ConfigError, Field, KEYS, Key, Origin, Settings, Sources};
+pub use config::{
+    ConfigError, Field, KEYS, Key, LlmSettings, Origin, PROVIDER_KEYS, Prices, ProviderKey,
+    Settings, Sources,
+};
+pub use engine::EngineSettings;
 pub use failure::Failure;
 pub use log_spec::{LogSpec, LogSpecError};
 pub use run::run;

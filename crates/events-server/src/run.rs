@@ -53,8 +53,18 @@ fn try_run(
                 environment,
                 flags,
             })?;
+            // What the files hold is checked as well.
+            settings.llm.gateway_config()?;
+            settings.llm.price_source(None)?;
             let _closed = write!(io::stdout(), "{}", commands::check_config(&settings));
             return Ok(());
+        }
+        command @ Command::Top(_) => {
+            // Logs would be written over the screen.
+            if !io::stderr().is_terminal() {
+                start_logs("warn")?;
+            }
+            return runtime()?.block_on(commands::run(command, &environment));
         }
         command @ (Command::Tail(_)
         | Command::Publish(_)
@@ -73,15 +83,32 @@ fn try_run(
     mode.check(&settings)?;
     start_logs("info")?;
     // Nobody is left to tell if standard error is closed.
-    let _closed = writeln!(io::stderr(), "{}", WorstCase::of(&settings));
+    let _closed = writeln!(
+        io::stderr(),
+        "{}",
+        WorstCase::of(&with_demo(&settings, mode))
+    );
     runtime()?.block_on(async {
         let mut tasks = JoinSet::new();
         let stop_requests = stop::on_signals(&mut tasks).map_err(Failure::Start)?;
         let hub = Hub::bind(mode, &settings).await?;
-        hub.run(stop_requests, announce).await;
+        let ended = hub.run(stop_requests, announce).await;
         tasks.shutdown().await;
-        Ok(())
+        ended
     })
+}
+
+/// The settings with the provider that the demo adds, for the memory that it may take.
+fn with_demo(settings: &Settings, mode: Mode) -> Settings {
+    let mut settings = settings.clone();
+    if mode == (Mode::Dev { plays_demo: true }) {
+        let demo = events_llm::gateway::ProviderConfig::new("http://127.0.0.1");
+        let providers = &mut settings.llm.providers;
+        providers
+            .entry(crate::demo::PROVIDER.to_owned())
+            .or_insert(demo);
+    }
+    settings
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -36,6 +36,7 @@ impl WorstCase {
         let of_connection = connections.connection_bytes();
         let mut parts = router.worst_case_parts(streams.user_id_bytes).to_vec();
         parts.extend(streams.worst_case_parts(&settings.limits));
+        parts.extend(settings.llm.worst_case_parts());
         parts.extend([
             (
                 "connections",

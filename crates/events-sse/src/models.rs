@@ -2,7 +2,8 @@
 
 use events_core::{EventError, EventResult, Frame};
 use events_models::{
-    A2AEvent, AgUiEvent, AnalyticsEvent, CliOutputEvent, ContextEvent, SystemEvent, TuiStreamEvent,
+    A2AEvent, AgUiEvent, AnalyticsEvent, CliOutputEvent, ContextEvent, StreamFeedFrame,
+    SystemEvent, TuiStreamEvent,
 };
 
 use crate::ToSse;
@@ -56,6 +57,12 @@ impl ToSse for CliOutputEvent {
 }
 
 impl ToSse for TuiStreamEvent {
+    fn to_frame(&self) -> EventResult<Frame> {
+        frame(|out| serde_json::to_writer(out, self))
+    }
+}
+
+impl ToSse for StreamFeedFrame {
     fn to_frame(&self) -> EventResult<Frame> {
         frame(|out| serde_json::to_writer(out, self))
     }

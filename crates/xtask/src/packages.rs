@@ -1,4 +1,4 @@
-//! Set-up: the official clients in `target/xtask`, a browser, PostgreSQL and PgBouncer.
+//! Set-up: the official clients in `target/xtask`, a browser, a terminal, PostgreSQL and PgBouncer.
 //!
 //! Everything is looked for first, so a second run costs nothing and needs no network.
 
@@ -9,10 +9,10 @@ use crate::command::{find, run};
 
 /// The official clients for Node.js: the folder under `tests/clients` with the manifest and the lock,
 /// and under `target/xtask` with the packages.
-const NODE_CLIENTS: [&str; 3] = ["agui-1.0", "agui-0.0.59", "a2a-js"];
+const NODE_CLIENTS: [&str; 4] = ["agui-1.0", "agui-0.0.59", "a2a-js", "llm-js"];
 
-/// The official packages for Python, in folders of the same names.
-const PYTHON_CLIENTS: [&str; 2] = ["a2a-py", "agui-py"];
+/// Packages for Python, in folders of the same names: the official clients, and a NATS server, which comes as one.
+const PYTHON_CLIENTS: [&str; 4] = ["a2a-py", "agui-py", "llm-py", "nats"];
 
 /// Names under which a browser of the Chromium family is installed.
 const BROWSERS: [&str; 4] = [
@@ -35,6 +35,7 @@ pub(crate) fn set_up(root: &Path) -> Result<(), String> {
         python_packages(root, client)?;
     }
     browser(root)?;
+    terminal(root)?;
     postgres(root)?;
     pgbouncer(root)
 }
@@ -106,10 +107,22 @@ fn browser(root: &Path) -> Result<(), String> {
         println!("browser: {}", path.display());
         return Ok(());
     }
-    if find("apt-get").is_none() || !is_root() {
+    if !may_install() {
         return Err("no Chromium found; install it, or name one with EVENTS_CHROMIUM".to_owned());
     }
-    install(root, "chromium")
+    system_package(root, "chromium")
+}
+
+/// Installs tmux, in which the tests run what draws on a terminal.
+fn terminal(root: &Path) -> Result<(), String> {
+    if let Some(path) = find("tmux") {
+        println!("terminal: {}", path.display());
+        return Ok(());
+    }
+    if !may_install() {
+        return Err("no tmux found; install it".to_owned());
+    }
+    system_package(root, "tmux")
 }
 
 /// Installs PostgreSQL when there is none and the system lets us.
@@ -128,13 +141,13 @@ fn postgres(root: &Path) -> Result<(), String> {
         println!("PostgreSQL: {}", path.display());
         return Ok(());
     }
-    if find("apt-get").is_none() || !is_root() {
+    if !may_install() {
         return Err(
             "no PostgreSQL found; install it, or name the folder of its programs with EVENTS_POSTGRES"
                 .to_owned(),
         );
     }
-    install(root, "postgresql")
+    system_package(root, "postgresql")
 }
 
 /// Installs PgBouncer when there is none and the system lets us.
@@ -143,18 +156,22 @@ fn pgbouncer(root: &Path) -> Result<(), String> {
         println!("PgBouncer: already there");
         return Ok(());
     }
-    if find("apt-get").is_none() || !is_root() {
+    if !may_install() {
         return Err("no PgBouncer found; install it".to_owned());
     }
-    install(root, "pgbouncer")
+    system_package(root, "pgbouncer")
 }
 
-/// Installs a package of the system.
-fn install(root: &Path, package: &str) -> Result<(), String> {
+fn system_package(root: &Path, name: &str) -> Result<(), String> {
     let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
     run(root, &quiet, "apt-get -qq update")?;
-    let words = format!("apt-get -qq install -y --no-install-recommends {package}");
-    run(root, &quiet, &words)
+    let install = format!("apt-get -qq install -y --no-install-recommends {name}");
+    run(root, &quiet, &install)
+}
+
+/// Whether system packages are Debian's, and ours to install.
+fn may_install() -> bool {
+    find("apt-get").is_some() && is_root()
 }
 
 /// Whether we may install system packages.

@@ -104,6 +104,7 @@ impl StreamState {
             is_cut_short: true,
             before,
             drain: Some(self.inner.drain.clone()),
+            router: Some(self.router().clone()),
             ends: self.inner.metrics.ends_of(name),
             _place: Some(place),
         };

@@ -29,6 +29,10 @@ pub(super) async fn rest(
     if let Err(problem) = state.check_user(context.user_id()) {
         return problem.into_response();
     }
+    let _open = match state.open_user(context.user_id()).await {
+        Ok(open) => open,
+        Err(problem) => return problem.into_response(),
+    };
     match answer(&state, &context, request.method(), request.headers(), &uri) {
         Ok(response) => response,
         Err(fault) => fault.into_rest(),

@@ -36,6 +36,7 @@ pub(super) async fn rpc(
         Err((id, fault)) => return Ok(fault.into_rpc(&id)),
     };
     let version = version_of(&headers, &uri);
+    let _open = state.open_user(context.user_id()).await?;
     Ok(match answer(&state, &context, &call, version) {
         Ok(response) => response,
         Err(fault) => fault.into_rpc(&call.id),

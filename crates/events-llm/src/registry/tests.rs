@@ -10,6 +10,7 @@ fn limits() -> RegistryLimits {
         max_finished: 2,
         finished_for: Duration::from_secs(10),
         max_text_bytes: 8,
+        max_models: 4,
     }
 }
 

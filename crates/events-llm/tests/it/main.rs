@@ -11,6 +11,11 @@ mod failures;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+#[cfg(feature = "gateway")]
+mod gateway;
+#[cfg(test)]
+mod measuring;
+#[cfg(test)]
 mod money;
 #[cfg(test)]
 mod proxy;

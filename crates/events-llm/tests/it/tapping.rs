@@ -42,43 +42,48 @@ fn choose_text(fixture: &Fixture) -> String {
     format!("{text}{refusal}")
 }
 
+/// Checks that watchers were told what a recorded answer says, and its end once.
+pub(crate) fn check_told(fixture: &Fixture, events: &[TuiStreamEvent]) {
+    assert_eq!(text_of(events), choose_text(fixture), "{}", fixture.name);
+    let expected = &fixture.expected;
+    let terminated = expected["if_tail_flushed"]
+        .get("terminated")
+        .unwrap_or(&expected["terminated"])
+        .as_bool()
+        .unwrap();
+    match terminal(events) {
+        TuiStreamEvent::Completed {
+            input_tokens,
+            output_tokens,
+            detail,
+            ..
+        } => {
+            assert!(expected["error"].is_null(), "{}", fixture.name);
+            assert!(terminated, "{}", fixture.name);
+            assert_eq!(*input_tokens, expected["input_tokens"].as_u64());
+            assert_eq!(*output_tokens, expected["output_tokens"].as_u64());
+            assert_eq!(
+                detail.finish_reason.as_deref(),
+                expected["stop_reason"].as_str()
+            );
+            assert!(!detail.partial);
+        }
+        TuiStreamEvent::Error { message, .. } => match expected["error"]["message"].as_str() {
+            Some(expected) => assert_eq!(message, expected),
+            None => {
+                assert!(!terminated, "{}", fixture.name);
+                assert_eq!(message, "the answer ended before it was complete");
+            }
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn every_answer_passes_unchanged_and_is_told_once() {
     for fixture in fixtures::all() {
         let events = pass(&fixture, &[&fixture.body]);
-        assert_eq!(text_of(&events), choose_text(&fixture), "{}", fixture.name);
-        let expected = &fixture.expected;
-        let terminated = expected["if_tail_flushed"]
-            .get("terminated")
-            .unwrap_or(&expected["terminated"])
-            .as_bool()
-            .unwrap();
-        match terminal(&events) {
-            TuiStreamEvent::Completed {
-                input_tokens,
-                output_tokens,
-                detail,
-                ..
-            } => {
-                assert!(expected["error"].is_null(), "{}", fixture.name);
-                assert!(terminated, "{}", fixture.name);
-                assert_eq!(*input_tokens, expected["input_tokens"].as_u64());
-                assert_eq!(*output_tokens, expected["output_tokens"].as_u64());
-                assert_eq!(
-                    detail.finish_reason.as_deref(),
-                    expected["stop_reason"].as_str()
-                );
-                assert!(!detail.partial);
-            }
-            TuiStreamEvent::Error { message, .. } => match expected["error"]["message"].as_str() {
-                Some(expected) => assert_eq!(message, expected),
-                None => {
-                    assert!(!terminated, "{}", fixture.name);
-                    assert_eq!(message, "the answer ended before it was complete");
-                }
-            },
-            other => panic!("{other:?}"),
-        }
+        check_told(&fixture, &events);
     }
 }
 

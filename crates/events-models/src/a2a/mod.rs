@@ -35,6 +35,7 @@ mod unknown;
 mod update;
 mod version;
 
+pub mod checkpoint;
 pub mod fold;
 pub mod order;
 

@@ -47,7 +47,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         self.raw.as_deref().unwrap_or_else(|| self.event.as_str())
     }
 }

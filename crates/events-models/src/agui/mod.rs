@@ -15,6 +15,7 @@ mod subagent;
 mod text;
 mod tool;
 
+pub mod checkpoint;
 pub mod fold;
 pub mod intake;
 pub mod legacy;

@@ -70,9 +70,9 @@ pub struct StreamTotals {
     pub output_tokens: u64,
     /// What the requests cost whose price is known.
     pub cost_usd: Usd,
-    /// Ended requests whose price is not known.
+    /// Ended requests whose price is not known. One that the provider refused has none and is not among them.
     pub unpriced: u64,
-    /// Ended requests that reported no tokens.
+    /// Ended requests that reported no tokens, again without those that the provider refused.
     pub unreported: u64,
 }
 
@@ -121,6 +121,9 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::StreamCost, Self::HourlyCost, Self::ErrorRate];
+
     /// Returns the name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

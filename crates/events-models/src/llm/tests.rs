@@ -112,6 +112,14 @@ fn a_summary_has_its_json_and_leaves_out_what_is_not_known() {
     );
     summary.state = StreamState::Failed;
     summary.detail.response_id = Some("x".to_owned());
+    // The model that answers stands beside the one that was asked for.
+    summary.detail.model = Some("m-2026".to_owned());
+    let text = serde_json::to_string(&summary).unwrap();
+    assert_eq!(text.matches("\"model\":").count(), 1, "{text}");
+    assert_eq!(
+        serde_json::from_str::<StreamSummary>(&text).ok().as_ref(),
+        Some(&summary)
+    );
     let json = serde_json::to_value(&summary).unwrap();
     assert_eq!(
         serde_json::from_value::<StreamSummary>(json).unwrap(),

@@ -37,9 +37,10 @@ async fn start_with(settings: Settings) -> Running {
     let (stop, stop_requests) = stop_channel();
     let (ready, is_ready) = oneshot::channel();
     let mut tasks = JoinSet::new();
-    tasks.spawn(hub.run(stop_requests, |address| {
-        ready.send(address).unwrap();
-    }));
+    tasks.spawn(async move {
+        let running = hub.run(stop_requests, |address| ready.send(address).unwrap());
+        running.await.unwrap();
+    });
     let address = is_ready.await.unwrap();
     Running {
         address,

@@ -100,6 +100,14 @@ pub struct TailArgs {
     pub json: bool,
 }
 
+/// What `events top` is given.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct TopArgs {
+    /// The hub.
+    #[command(flatten)]
+    pub hub: HubArgs,
+}
+
 /// What `events publish` is given.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct PublishArgs {

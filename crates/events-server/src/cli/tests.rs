@@ -67,7 +67,8 @@ fn a_wrong_line_is_told_in_one_line() {
             "'--limits.connections_per_user'",
         ),
         ("dev --frob.qx 3", "the nearest known key is '--"),
-        ("top", "'top'"),
+        ("topp", "'top'"),
+        ("top --stream llm", "--stream"),
         ("dev --listen", "--listen"),
         ("dev --insecure", "--insecure"),
     ] {
@@ -135,4 +136,28 @@ fn completions_know_commands_and_keys() {
             assert!(script.contains(word), "{shell} has no {word}");
         }
     }
+}
+
+#[test]
+fn providers_are_given_by_name_and_their_keys_by_whole_names() {
+    let line = "dev --llm up=http://a --llm two=http://b --llm.providers.up.vendor groq --llm.providers.two.http2=true";
+    let Command::Dev { flags, .. } = of(line).unwrap() else {
+        panic!("not dev");
+    };
+    let expected = [
+        ("llm", "up=http://a"),
+        ("llm", "two=http://b"),
+        ("llm.providers", "up.vendor=groq"),
+        ("llm.providers", "two.http2=true"),
+    ];
+    assert_eq!(flags, expected.map(|(key, text)| (key, text.to_owned())));
+    let Command::Print(help) = of("serve --help").unwrap() else {
+        panic!("no help");
+    };
+    assert!(
+        help.contains("--llm <NAME=URL>") && help.contains("inject_stream_usage"),
+        "{help}"
+    );
+    let error = of("dev --llm.provider.up.base_url http://a").unwrap_err();
+    assert!(error.contains("'--llm.providers.up.base_url'"), "{error}");
 }

@@ -1,6 +1,8 @@
 //! `events check-config`: what is in effect.
 
-use crate::{KEYS, Key, Settings, WorstCase, worst_case::Size};
+use crate::{
+    KEYS, Key, PROVIDER_KEYS, Settings, WorstCase, config::without_password, worst_case::Size,
+};
 
 /// Writes the settings as a configuration file that sets the same, with secrets left out, and the memory that they
 /// allow.
@@ -12,6 +14,20 @@ pub(crate) fn check_config(settings: &Settings) -> String {
         let default = shown(key, &key.default_text());
         let note = if value == default { "  # default" } else { "" };
         text.push_str(&format!("{} = {value}{note}\n", key.name));
+    }
+    for (name, provider) in &settings.llm.providers {
+        for key in &PROVIDER_KEYS {
+            let value = quoted(&key.show(provider));
+            let note = if value == quoted(&key.default_text()) {
+                "  # default"
+            } else {
+                ""
+            };
+            text.push_str(&format!(
+                "llm.providers.{name}.{} = {value}{note}\n",
+                key.name
+            ));
+        }
     }
     let worst_case = WorstCase::of(&settings);
     text.push_str(&format!(
@@ -34,20 +50,12 @@ fn shown(key: &Key, value: &str) -> String {
     } else {
         without_password(value)
     };
-    // Only quotes and backslashes would end a string of TOML early; the rest is on one line.
-    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+    quoted(&value)
 }
 
-/// Hides who logs in, in an address that says so.
-pub(super) fn without_password(value: &str) -> String {
-    let Some((scheme, rest)) = value.split_once("://") else {
-        return value.to_owned();
-    };
-    let n_authority = rest.find('/').unwrap_or(rest.len());
-    match rest[..n_authority].rfind('@') {
-        Some(at) => format!("{scheme}://(hidden){}", &rest[at..]),
-        None => value.to_owned(),
-    }
+/// Writes a string of TOML. Only quotes and backslashes would end it early; the rest is on one line.
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]
@@ -60,6 +68,9 @@ mod tests {
         let flags = vec![
             ("limits.connections_per_user", "3".to_owned()),
             ("history.age", "90min".to_owned()),
+            ("llm", "up=https://api.example.com/v1".to_owned()),
+            ("llm.providers", "up.inject_stream_usage=true".to_owned()),
+            ("llm.alerts.hourly_cost", "12.5".to_owned()),
         ];
         let settings = Settings::load(&Sources {
             flags,
@@ -76,6 +87,15 @@ mod tests {
             text.contains("listen = \"127.0.0.1:4000\"  # default\n"),
             "{text}"
         );
+        for line in [
+            "llm.providers.up.base_url = \"https://api.example.com/v1\"\n",
+            "llm.providers.up.vendor = \"\"  # default\n",
+            "llm.providers.up.inject_stream_usage = \"true\"\n",
+            "llm.alerts.hourly_cost = \"12.5\"\n",
+            "#   llm gateway: ",
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
         assert!(text.contains("# worst-case memory: "), "{text}");
         assert!(text.contains("#   connections: "), "{text}");
         let folder = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use events_client::{Cause, Client, Error, EventLine, Item, Problem, Publish, Published, Retry};
 
-use super::check_config::without_password;
+use crate::config::without_password;
 use crate::{Failure, StopRequests, cli::HubArgs, failure::cause_text};
 
 /// How long the answer to what has been sent is waited for, once the command is asked to stop.

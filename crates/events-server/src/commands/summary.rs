@@ -1,5 +1,7 @@
 //! One event in one line that can be read.
 
+mod llm;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;

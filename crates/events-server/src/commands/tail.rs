@@ -102,6 +102,9 @@ fn line(args: &TailArgs, event: &str, data: &str, console: &Console<'_>) -> Stri
             data
         };
     }
+    if args.stream == TailStream::Llm {
+        return Summary::of_llm(event, data).line(SystemTime::now(), console.is_colourful);
+    }
     let place = args.thread.as_deref().or(args.task.as_deref());
     Summary::of(event, data, place).line(SystemTime::now(), console.is_colourful)
 }

@@ -135,7 +135,6 @@ async fn a_refused_stream_is_one_line_and_a_failure() {
             "; set EVENTS_TOKEN to a token of this hub",
             1,
         ),
-        ("tail --stream llm --user ada", "error: status 404: ", 1),
         (
             "tail --stream a2a --user ada --thread t",
             "only the AG-UI stream has threads",

@@ -1,10 +1,11 @@
 //! Kinds of values: how each is read, shown and described.
 
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use events_broadcast::CapPolicy;
+use events_llm::Usd;
 
-use super::Settings;
+use super::{Prices, Settings};
 use crate::log_spec::{LogSpec, LogSpecError};
 
 /// What a key sets: a place in the [`Settings`], and the range that is legal there.
@@ -26,6 +27,14 @@ pub enum Field {
     Text(fn(&mut Settings) -> &mut String),
     /// An address of the web, or none.
     Url(fn(&mut Settings) -> &mut Option<String>),
+    /// Where prices come from.
+    Prices(fn(&mut Settings) -> &mut Prices),
+    /// A file, or none.
+    File(fn(&mut Settings) -> &mut Option<PathBuf>),
+    /// An amount of US dollars, or none.
+    Money(fn(&mut Settings) -> &mut Option<Usd>),
+    /// A share in percent, or none.
+    Percent(fn(&mut Settings) -> &mut Option<u8>),
 }
 
 /// The longest text, in bytes.
@@ -90,6 +99,27 @@ impl Field {
                     _ => return Err(expected()),
                 };
             }
+            Self::Prices(place) => {
+                *place(settings) = match text {
+                    "builtin" => Prices::Builtin,
+                    "none" => Prices::None,
+                    path if is_line(path) => Prices::File(path.into()),
+                    _ => return Err(expected()),
+                };
+            }
+            Self::File(place) => {
+                *place(settings) = match text {
+                    "" => None,
+                    path if is_line(path) => Some(path.into()),
+                    _ => return Err(expected()),
+                };
+            }
+            Self::Money(place) => {
+                *place(settings) = read_or_none(text, read_dollars).ok_or_else(expected)?;
+            }
+            Self::Percent(place) => {
+                *place(settings) = read_or_none(text, read_percent).ok_or_else(expected)?;
+            }
         }
         Ok(())
     }
@@ -111,6 +141,17 @@ impl Field {
             Self::Time(place, _) => show_time(*place(settings)),
             Self::Text(place) => place(settings).clone(),
             Self::Url(place) => place(settings).clone().unwrap_or_default(),
+            Self::Prices(place) => place(settings).to_string(),
+            Self::File(place) => {
+                let path = place(settings).as_ref();
+                path.map_or_else(String::new, |path| path.display().to_string())
+            }
+            Self::Money(place) => {
+                place(settings).map_or_else(String::new, |money| money.dollars().to_string())
+            }
+            Self::Percent(place) => {
+                place(settings).map_or_else(String::new, |percent| format!("{percent}%"))
+            }
         }
     }
 
@@ -138,6 +179,12 @@ impl Field {
             Self::Url(_) => {
                 "an address such as \"https://events.example.org\", or nothing".to_owned()
             }
+            Self::Prices(_) => "\"builtin\", \"none\", or the name of a file".to_owned(),
+            Self::File(_) => "the name of a file, or nothing".to_owned(),
+            Self::Money(_) => {
+                "US dollars such as \"12.50\", up to 1000000000, or nothing".to_owned()
+            }
+            Self::Percent(_) => "a share from \"1%\" to \"100%\", or nothing".to_owned(),
         }
     }
 
@@ -152,12 +199,38 @@ impl Field {
             Self::Time(..) => "DURATION",
             Self::Text(_) => "TEXT",
             Self::Url(_) => "URL",
+            Self::Prices(_) | Self::File(_) => "FILE",
+            Self::Money(_) => "DOLLARS",
+            Self::Percent(_) => "PERCENT",
         }
     }
 }
 
 fn is_line(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control)
+}
+
+/// Reads a value that may be left empty; the outer `None` is no value.
+#[expect(clippy::option_option, reason = "nothing at all is a value here")]
+fn read_or_none<T>(text: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+    if text.is_empty() {
+        Some(None)
+    } else {
+        read(text).map(Some)
+    }
+}
+
+fn read_dollars(text: &str) -> Option<Usd> {
+    let number: f64 = text.strip_prefix('$').unwrap_or(text).parse().ok()?;
+    (number <= 1e9).then(|| Usd::from_dollars(number)).flatten()
+}
+
+fn read_percent(text: &str) -> Option<u8> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end();
+    number
+        .parse()
+        .ok()
+        .filter(|percent| (1..=100).contains(percent))
 }
 
 fn within(number: u64, range: &RangeInclusive<u64>) -> Option<usize> {

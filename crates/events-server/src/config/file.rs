@@ -49,8 +49,7 @@ impl Flat<'_> {
                 DeValue::Table(inner) if !inner.is_empty() => {
                     self.table(&format!("{key}."), inner);
                 }
-                DeValue::Table(_) if super::KEYS.iter().any(|known| is_below(known.name, &key)) => {
-                }
+                DeValue::Table(_) if is_table(&key) => {}
                 value => {
                     let line = line_of(self.text, name.span());
                     let entry = Entry {
@@ -63,6 +62,10 @@ impl Flat<'_> {
             }
         }
     }
+}
+
+fn is_table(key: &str) -> bool {
+    key == "llm.providers" || super::KEYS.iter().any(|known| is_below(known.name, key))
 }
 
 fn is_below(key: &str, table: &str) -> bool {

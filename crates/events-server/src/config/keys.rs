@@ -47,7 +47,7 @@ const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3_600;
 
 /// All settings, in the order of the help.
-pub static KEYS: [Key; 38] = [
+pub static KEYS: [Key; 56] = [
     Key {
         name: "listen",
         field: Field::Address(|settings| &mut settings.listen),
@@ -276,5 +276,98 @@ pub static KEYS: [Key; 38] = [
             MIB..=1_024 * GIB,
         ),
         doc: "bytes kept over all users",
+    },
+    Key {
+        name: "nats.stream",
+        field: Field::Text(|settings| &mut settings.engine.nats_stream),
+        doc: "the stream in NATS; hubs with the same one are replicas",
+    },
+    Key {
+        name: "nats.replicas",
+        field: Field::Count(|settings| &mut settings.engine.nats_replicas, 1..=5),
+        doc: "how many servers of NATS keep each event: 1, 3 or 5",
+    },
+    Key {
+        name: "nats.credentials",
+        field: Field::File(|settings| &mut settings.engine.nats_credentials),
+        doc: "a file of credentials for NATS",
+    },
+    Key {
+        name: "nats.ca",
+        field: Field::File(|settings| &mut settings.engine.nats_ca),
+        doc: "certificates (PEM) of authorities that are trusted for NATS too",
+    },
+    Key {
+        name: "postgres.schema",
+        field: Field::Text(|settings| &mut settings.engine.postgres_schema),
+        doc: "the schema in PostgreSQL; hubs with the same one are replicas",
+    },
+    Key {
+        name: "postgres.connections",
+        field: Field::Count(
+            |settings| &mut settings.engine.postgres_connections,
+            2..=1_000,
+        ),
+        doc: "connections to PostgreSQL, besides the two that listen and ring",
+    },
+    Key {
+        name: "llm.connect_timeout",
+        field: Field::Time(|settings| &mut settings.llm.connect_timeout, 1..=600),
+        doc: "how long a connection to a provider may take",
+    },
+    Key {
+        name: "llm.header_timeout",
+        field: Field::Time(|settings| &mut settings.llm.header_timeout, 1..=24 * HOUR),
+        doc: "how long a provider may take to begin its answer",
+    },
+    Key {
+        name: "llm.idle_timeout",
+        field: Field::Time(|settings| &mut settings.llm.idle_timeout, 1..=24 * HOUR),
+        doc: "how long a provider may be silent in the middle of its answer",
+    },
+    Key {
+        name: "llm.body_bytes",
+        field: Field::Bytes(|settings| &mut settings.llm.body_bytes, KIB..=GIB),
+        doc: "the largest body of a request to a provider",
+    },
+    Key {
+        name: "llm.streams",
+        field: Field::Count(|settings| &mut settings.llm.streams, 1..=100_000),
+        doc: "requests to providers at the same time",
+    },
+    Key {
+        name: "llm.prices",
+        field: Field::Prices(|settings| &mut settings.llm.prices),
+        doc: "what tokens cost: builtin, none, or a file of your own that goes before the built-in ones",
+    },
+    Key {
+        name: "llm.ca",
+        field: Field::File(|settings| &mut settings.llm.ca),
+        doc: "certificates (PEM) of authorities that are trusted for providers too",
+    },
+    Key {
+        name: "llm.alerts.stream_cost",
+        field: Field::Money(|settings| &mut settings.llm.stream_cost),
+        doc: "alert when one request costs more than this",
+    },
+    Key {
+        name: "llm.alerts.hourly_cost",
+        field: Field::Money(|settings| &mut settings.llm.hourly_cost),
+        doc: "alert when the last hour costs more than this",
+    },
+    Key {
+        name: "llm.alerts.error_rate",
+        field: Field::Percent(|settings| &mut settings.llm.error_rate),
+        doc: "alert when this share of requests fails",
+    },
+    Key {
+        name: "llm.alerts.error_window",
+        field: Field::Time(|settings| &mut settings.llm.error_window, 60..=HOUR),
+        doc: "over how long that share is taken",
+    },
+    Key {
+        name: "llm.alerts.error_requests",
+        field: Field::Count(|settings| &mut settings.llm.error_requests, 1..=1_000_000),
+        doc: "of how many requests at least",
     },
 ];

@@ -9,8 +9,8 @@ use events_axum::StreamConfig;
 use events_broadcast::Limits;
 use events_router::RouterConfig;
 
-use super::{ConfigError, Key, Sources, field::Refused, sources::Entry};
-use crate::{log_spec::LogSpec, serve::ConnectionLimits};
+use super::{ConfigError, Key, LlmSettings, Sources, field::Refused, providers, sources::Entry};
+use crate::{engine::EngineSettings, log_spec::LogSpec, serve::ConnectionLimits};
 
 /// Everything that can be set; see [`KEYS`](super::KEYS).
 #[derive(Clone, Debug)]
@@ -29,6 +29,10 @@ pub struct Settings {
     pub router: RouterConfig,
     /// Settings of the streams; their `drain_window` is not this but [`Settings::drain_window`].
     pub streams: StreamConfig,
+    /// Settings of the LLM gateway.
+    pub llm: LlmSettings,
+    /// What only one kind of log has.
+    pub engine: EngineSettings,
 }
 
 impl Default for Settings {
@@ -41,6 +45,8 @@ impl Default for Settings {
             connections: ConnectionLimits::default(),
             router: RouterConfig::default(),
             streams: StreamConfig::default(),
+            llm: LlmSettings::default(),
+            engine: EngineSettings::default(),
         }
     }
 }
@@ -66,6 +72,14 @@ impl Settings {
             text,
             origin,
         } = entry;
+        if let Some(set) = providers::set(self, &name, &text) {
+            return set.map_err(|expected| ConfigError::BadValue {
+                key: name,
+                value: shown_address(&text),
+                origin,
+                expected: expected.to_owned(),
+            });
+        }
         let Some(key) = Key::find(&name) else {
             let nearest = super::nearest_key(&name);
             return Err(ConfigError::UnknownKey {
@@ -76,7 +90,7 @@ impl Settings {
         };
         key.field.set(self, &text).map_err(|refused| match refused {
             Refused::Expected(expected) => ConfigError::BadValue {
-                key: key.name,
+                key: name,
                 value: text,
                 origin,
                 expected,
@@ -99,6 +113,13 @@ impl Settings {
                     .to_owned(),
             ));
         }
+        let mut providers = self.llm.providers.iter();
+        if let Some((name, _)) = providers.find(|(_, provider)| provider.base_url.is_empty()) {
+            return Err(ConfigError::Contradiction(format!(
+                "llm.providers.{name} has no base_url: say where it is, such as \
+                 llm.providers.{name}.base_url = \"https://api.example.com\""
+            )));
+        }
         Ok(())
     }
 
@@ -118,5 +139,14 @@ impl Settings {
             drain_window: self.drain_window,
             ..self.streams.clone()
         }
+    }
+}
+
+/// Hides what may be secret in an address that is refused.
+fn shown_address(text: &str) -> String {
+    let shown = super::without_password(text);
+    match shown.split_once('?') {
+        Some((before, _)) => format!("{before}?(hidden)"),
+        None => shown,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use super::{ConfigError, Origin, file, keys::VARIABLE_PREFIX};
+use super::{ConfigError, Origin, file, keys::VARIABLE_PREFIX, providers::PREFIX};
 
 /// One value as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// The environment, of which the variables that begin with `EVENTS_` are read.
     pub environment: Vec<(OsString, OsString)>,
-    /// Flags: a key and its text.
+    /// Flags: a key and its text. `llm` with `NAME=URL` and `llm.providers` with `NAME.KEY=VALUE` stand for the keys of
+    /// a provider.
     pub flags: Vec<(&'static str, String)>,
 }
 
@@ -43,13 +44,42 @@ impl Sources {
         let mut variables: Vec<Entry> = self.environment.iter().filter_map(of_variable).collect();
         variables.sort_by(|a, b| a.key.cmp(&b.key));
         entries.extend(variables);
-        entries.extend(self.flags.iter().map(|(key, text)| Entry {
-            key: (*key).to_owned(),
-            text: text.clone(),
-            origin: Origin::Flag(format!("--{key}")),
-        }));
+        for (key, text) in &self.flags {
+            entries.push(of_flag(key, text)?);
+        }
         Ok(entries)
     }
+}
+
+/// Reads a flag. That of a provider has its name in its value.
+fn of_flag(key: &str, text: &str) -> Result<Entry, ConfigError> {
+    let (key, value, flag) = match (key, text.split_once('=')) {
+        ("llm", Some((name, url))) => (
+            format!("{PREFIX}{name}.base_url"),
+            url,
+            format!("--llm {name}=…"),
+        ),
+        ("llm.providers", Some((rest, value))) => {
+            let key = format!("{PREFIX}{rest}");
+            let flag = format!("--{key}");
+            (key, value, flag)
+        }
+        ("llm" | "llm.providers", None) => {
+            return Err(ConfigError::BadValue {
+                key: "llm".to_owned(),
+                value: super::without_password(text),
+                origin: Origin::Flag("--llm".to_owned()),
+                expected: "a provider as NAME=URL, such as \"up=https://api.example.com\""
+                    .to_owned(),
+            });
+        }
+        _ => (key.to_owned(), text, format!("--{key}")),
+    };
+    Ok(Entry {
+        key,
+        text: value.to_owned(),
+        origin: Origin::Flag(flag),
+    })
 }
 
 fn of_variable((name, value): &(OsString, OsString)) -> Option<Entry> {

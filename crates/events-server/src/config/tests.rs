@@ -1,5 +1,7 @@
 //! Settings from all their sources.
 
+mod llm;
+
 use std::path::Path;
 
 use super::*;

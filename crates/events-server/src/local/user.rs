@@ -58,6 +58,13 @@ fn bad_name(why: &str) -> Problem {
     )
 }
 
+/// Whether a path is one of a provider behind the LLM gateway: its query belongs to the provider, and its header to the
+/// gateway.
+pub(super) fn is_forwarded(path: &str) -> bool {
+    path.strip_prefix("/llm/")
+        .is_some_and(|rest| rest != "streams")
+}
+
 /// Whether a path shows something of a user that the path itself does not name.
 pub(super) fn needs_user(path: &str) -> bool {
     let is_below = |folder: &str| {
@@ -70,6 +77,7 @@ pub(super) fn needs_user(path: &str) -> bool {
             "/metrics",
             "/connections",
             "/publish",
+            "/llm",
             "/.well-known",
         ]
         .into_iter()

@@ -36,22 +36,22 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct TaskContent {
-    max_bytes: usize,
+    pub(super) max_bytes: usize,
     /// The Task object, or the message that was the whole answer.
-    told: Option<A2AEvent>,
+    pub(super) told: Option<A2AEvent>,
     /// Where the artifacts are in the Task, by their ids.
-    artifacts: HashMap<Box<str>, Place>,
-    status_bytes: usize,
-    json_bytes: usize,
-    n_parts: usize,
-    is_too_large: bool,
+    pub(super) artifacts: HashMap<Box<str>, Place>,
+    pub(super) status_bytes: usize,
+    pub(super) json_bytes: usize,
+    pub(super) n_parts: usize,
+    pub(super) is_too_large: bool,
 }
 
 /// Where an artifact is, and what it takes as JSON, in bytes.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    index: usize,
-    bytes: usize,
+pub(super) struct Place {
+    pub(super) index: usize,
+    pub(super) bytes: usize,
 }
 
 impl Default for TaskContent {

@@ -16,13 +16,15 @@
 //! 2. [`TaskContent::json_bytes`] is bounded: beyond [`MAX_BYTES`] nothing but ids and the status is kept.
 
 mod content;
+mod saved;
 mod task_fold;
 
 pub use content::TaskContent;
+pub(in crate::a2a) use saved::SavedContent;
 pub use task_fold::TaskFold;
 
 /// What a task may hold, in bytes of JSON: official clients take frames of 4 to 10 MiB.
 pub const MAX_BYTES: usize = 3 << 20;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::a2a) mod tests;

@@ -14,7 +14,7 @@ fn fixture(name: &str) -> String {
 }
 
 /// The whole streams, in the order of their files: a second turn comes after its first.
-fn streams() -> Vec<(String, Vec<A2AEvent>)> {
+pub(in crate::a2a) fn streams() -> Vec<(String, Vec<A2AEvent>)> {
     let mut streams = Vec::new();
     for line in fixture("streams/index.jsonl").lines() {
         let line: Value = serde_json::from_str(line).expect("JSON");

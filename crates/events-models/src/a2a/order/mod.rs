@@ -19,8 +19,10 @@
 //! begins with the task as it is now, that nobody subscribes to a task that has ended, that 0.3 ends it at `final`.
 
 mod error;
+mod saved;
 
 pub use error::OrderError;
+pub(in crate::a2a) use saved::SavedOrder;
 
 use std::collections::HashSet;
 

@@ -57,13 +57,13 @@ pub(super) struct Lost {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ThreadContent {
-    max_bytes: usize,
+    pub(super) max_bytes: usize,
     pub(super) messages: Messages,
     pub(super) state: Option<Document>,
     pub(super) runs: Runs,
     pub(super) authority: Option<Authority>,
     pub(super) lost: Lost,
-    n_skipped_patches: u64,
+    pub(super) n_skipped_patches: u64,
 }
 
 impl Default for ThreadContent {
@@ -249,7 +249,7 @@ impl ThreadContent {
     }
 
     /// Drops the content if it is too large indeed, which an estimate may have said.
-    fn shrink(&mut self) {
+    pub(super) fn shrink(&mut self) {
         if let Some(state) = &mut self.state {
             state.recount();
         }

@@ -1,11 +1,13 @@
 //! A JSON document that patches change.
 
 use json_patch::jsonptr::PointerBuf;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Number, Value};
 
 use super::MAX_BYTES;
 use crate::{
     agui::{AnyJson, JsonPatchOperation, PatchOp},
+    checkpoint::{self, CheckpointError, Stored},
     wire::{MAX_NESTING, json_bytes},
 };
 
@@ -26,6 +28,15 @@ pub(super) enum Unpatched {
 enum Form {
     Given(AnyJson),
     Parsed(Value),
+}
+
+impl Serialize for Form {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Given(json) => json.serialize(serializer),
+            Self::Parsed(value) => value.serialize(serializer),
+        }
+    }
 }
 
 /// A document, and an estimate of its size that is never too low.
@@ -109,6 +120,57 @@ impl Document {
             self.recount();
         }
         Ok(())
+    }
+}
+
+/// A document as it is saved.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SavedDocument<'a> {
+    #[serde(borrow)]
+    json: Stored<'a, Form>,
+    /// For one that was patched, since what it counts is an estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patched: Option<Counts>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Counts {
+    bytes: u64,
+    counted: u64,
+}
+
+impl<'a> From<&'a Document> for SavedDocument<'a> {
+    fn from(document: &'a Document) -> Self {
+        let counts = || Counts {
+            bytes: document.bytes as u64,
+            counted: document.counted as u64,
+        };
+        Self {
+            json: (&document.form).into(),
+            patched: matches!(document.form, Form::Parsed(_)).then(counts),
+        }
+    }
+}
+
+impl SavedDocument<'_> {
+    pub(super) fn restore(self) -> Result<Document, CheckpointError> {
+        const PART: &str = "document";
+        let given: AnyJson = match self.json {
+            Stored::Text(text) => checkpoint::read_text(text, PART)?,
+            Stored::Value(Form::Given(json)) => json.clone(),
+            Stored::Value(Form::Parsed(value)) => value.clone().into(),
+        };
+        let Some(counts) = self.patched else {
+            return Ok(Document::new(given));
+        };
+        let value = given.to_value().map_err(CheckpointError::Form)?;
+        Ok(Document {
+            form: Form::Parsed(value),
+            bytes: checkpoint::count(counts.bytes)?,
+            counted: checkpoint::count(counts.counted)?,
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How many ids of dropped messages are remembered.
-const MAX_DROPPED: usize = 4_096;
+pub(super) const MAX_DROPPED: usize = 4_096;
 
 /// A message, and the content of one that patches change.
 #[derive(Clone, Debug)]
@@ -173,19 +173,34 @@ impl Messages {
     }
 
     fn add(&mut self, entry: Entry) -> usize {
-        let place = self.entries.len();
         self.bytes += entry.bytes();
+        self.add_uncounted(entry)
+    }
+
+    fn add_uncounted(&mut self, entry: Entry) -> usize {
+        let place = self.entries.len();
         let id = entry.message.id().clone();
         self.places.entry(id).or_insert(place);
-        if let Message::Assistant(assistant) = &entry.message {
+        self.entries.push(entry);
+        self.find_calls_in(place);
+        place
+    }
+
+    /// Adds an entry at the end of the thread as it has been before; its bytes are counted elsewhere.
+    pub(super) fn add_restored(&mut self, entry: Entry) {
+        let place = self.add_uncounted(entry);
+        self.order.push(place);
+    }
+
+    /// Finds the calls that a message makes; the first of an id counts.
+    fn find_calls_in(&mut self, place: usize) {
+        if let Message::Assistant(assistant) = &self.entries[place].message {
             let calls = assistant.tool_calls.as_deref().unwrap_or_default();
             for (at, call) in calls.iter().enumerate() {
                 let id = call.id.to_shared();
                 self.calls.entry(id).or_insert((place, at));
             }
         }
-        self.entries.push(entry);
-        place
     }
 
     /// Puts a tool's answer behind the message that makes the call and the answers that follow it already.
@@ -218,9 +233,14 @@ impl Messages {
     pub(super) fn replace(&mut self, place: usize, message: Message) {
         let entry = &mut self.entries[place];
         self.bytes -= entry.bytes().min(self.bytes);
-        entry.message = message;
+        let replaced = std::mem::replace(&mut entry.message, message);
         entry.patched = None;
         self.bytes += entry.bytes();
+        // Its calls have gone with it, or are another message's now.
+        if matches!(&replaced, Message::Assistant(assistant) if assistant.tool_calls.is_some()) {
+            self.calls.clear();
+            (0..self.entries.len()).for_each(|place| self.find_calls_in(place));
+        }
     }
 
     /// Appends text to a message, and metadata. An activity has no text: then nothing happens, as in the

@@ -22,6 +22,7 @@ mod prelude;
 mod reader;
 mod restate;
 mod run;
+mod saved;
 mod snapshot;
 mod thread_fold;
 mod tool_call;
@@ -29,6 +30,7 @@ mod tool_call;
 pub use content::{ThreadContent, ThreadStatus};
 pub use open_set::OpenSet;
 pub use reader::{Generation, Reader};
+pub(in crate::agui) use saved::SavedContent;
 pub use thread_fold::ThreadFold;
 
 /// What a thread may hold, in bytes of JSON: official clients take frames of 4 to 10 MiB.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How many runs are remembered that have ended.
-const MAX_ENDED: usize = 8;
+pub(super) const MAX_ENDED: usize = 8;
 
 /// What the end of a run before the last one may take, in bytes.
 const MAX_OLD_END: usize = 16_384;
@@ -43,7 +43,7 @@ pub(super) struct Runs {
     pub(super) ended: VecDeque<RunEnd>,
     /// The subagents of the last run, in the order of their starts.
     pub(super) subagents: Vec<Subagent>,
-    subagent_places: HashMap<String, usize>,
+    pub(super) subagent_places: HashMap<String, usize>,
     /// The starts of the calls that are open.
     pub(super) open_calls: HashMap<Arc<str>, ToolCallStart>,
     pub(super) bytes: usize,
@@ -137,7 +137,8 @@ impl Runs {
         }
     }
 
-    fn recount(&mut self) {
+    /// Counts anew what it takes; between the events of a run the count is exact.
+    pub(super) fn recount(&mut self) {
         let ended = self.ended.iter().map(|end| json_bytes(&end.event));
         let subagents = self.subagents.iter().map(|subagent| {
             json_bytes(&subagent.start) + subagent.end.as_ref().map_or(0, json_bytes)

@@ -279,3 +279,25 @@ fn what_is_refused_changes_nothing() {
         .unwrap_err();
     assert_eq!(format!("{fold:?}"), before);
 }
+
+#[test]
+fn an_activity_that_takes_the_place_of_a_message_takes_its_calls_away() {
+    let snapshot = r#"{"type":"MESSAGES_SNAPSHOT","messages":[{"id":"m","role":"assistant","toolCalls":[CALL]},{"id":"n","role":"assistant","toolCalls":[CALL]}]}"#;
+    let call = |arguments: &str| json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}});
+    check_messages(
+        &[
+            &snapshot.replace("CALL", &call("").to_string()),
+            r#"{"type":"TOOL_CALL_START","toolCallId":"c","toolCallName":"f"}"#,
+            r#"{"type":"ACTIVITY_SNAPSHOT","messageId":"m","activityType":"P","content":{}}"#,
+            r#"{"type":"TOOL_CALL_ARGS","toolCallId":"c","delta":"{}"}"#,
+            r#"{"type":"TEXT_MESSAGE_START","messageId":"last"}"#,
+            r#"{"type":"TOOL_CALL_RESULT","messageId":"r","toolCallId":"c","content":"1"}"#,
+        ],
+        json!([
+            {"id": "m", "role": "activity", "activityType": "P", "content": {}},
+            {"id": "n", "role": "assistant", "toolCalls": [call("{}")]},
+            {"id": "r", "role": "tool", "content": "1", "toolCallId": "c"},
+            {"id": "last", "role": "assistant", "content": ""},
+        ]),
+    );
+}

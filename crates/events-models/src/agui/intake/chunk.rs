@@ -31,6 +31,26 @@ pub(super) enum Item {
 }
 
 impl Item {
+    /// Makes the item again that a chunk has begun, of the start that the chunk made; none for other events.
+    pub(super) fn begun_by(start: &AgUiEvent) -> Option<Self> {
+        Some(match start {
+            AgUiEvent::TextMessageStart(start) => Self::Text {
+                id: start.message_id.to_shared(),
+                role: start.role.unwrap_or(MessageRole::Assistant),
+                name: start.name.clone(),
+            },
+            AgUiEvent::ToolCallStart(start) => Self::ToolCall {
+                id: start.tool_call_id.to_shared(),
+                name: start.tool_call_name.clone(),
+                parent: start.parent_message_id.as_ref().map(|id| id.to_shared()),
+            },
+            AgUiEvent::ReasoningMessageStart(start) => Self::Reasoning {
+                id: start.message_id.to_shared(),
+            },
+            _ => return None,
+        })
+    }
+
     pub(super) const fn kind(&self) -> ItemKind {
         match self {
             Self::Text { .. } => ItemKind::TextMessage,

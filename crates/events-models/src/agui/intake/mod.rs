@@ -7,6 +7,8 @@
 //! SUBAGENT_STARTED. The run events and MESSAGES_SNAPSHOT close the items of all lanes.
 
 mod chunk;
+mod relive;
+mod saved;
 
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use super::{
     order::{ItemKind, OrderError, ThreadOrder, closing_event},
 };
 use chunk::{Chunk, Item};
+pub(in crate::agui) use saved::SavedIntake;
 
 /// The item that a lane's chunks are about.
 #[derive(Clone, PartialEq, Debug)]
@@ -319,4 +322,4 @@ const fn closes(event: &AgUiEvent) -> Closes {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::agui) mod tests;

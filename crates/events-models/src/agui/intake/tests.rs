@@ -1,6 +1,7 @@
 //! Fixtures, and expansion by expansion.
 
-mod arbitrary;
+pub(in crate::agui) mod arbitrary;
+mod reliving;
 
 use serde_json::{Value, json};
 

@@ -57,14 +57,14 @@ pub(in crate::agui) struct OpenItem<'a> {
 /// The ids of one run. Every open thing remembers its turn of opening, so that all can be closed in reverse.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub(super) struct Ledger {
-    open: [HashMap<Arc<str>, u64>; 4],
-    owners: [HashMap<Arc<str>, Owner>; 4],
+    pub(super) open: [HashMap<Arc<str>, u64>; 4],
+    pub(super) owners: [HashMap<Arc<str>, Owner>; 4],
     /// By name, who has it active since which turn.
-    steps: HashMap<Arc<str>, Vec<(Owner, u64)>>,
-    n_steps: usize,
+    pub(super) steps: HashMap<Arc<str>, Vec<(Owner, u64)>>,
+    pub(super) n_steps: usize,
     /// `None` once the subagent has ended.
-    subagents: HashMap<Arc<str>, Option<u64>>,
-    turn: u64,
+    pub(super) subagents: HashMap<Arc<str>, Option<u64>>,
+    pub(super) turn: u64,
 }
 
 impl Ledger {
@@ -222,6 +222,12 @@ impl Ledger {
         self.n_steps > 0
             || self.open.iter().any(|open| !open.is_empty())
             || self.subagents.values().any(Option::is_some)
+    }
+
+    /// Calls up what is open by id alone, in no order.
+    pub(super) fn open_streamed(&self) -> impl Iterator<Item = (ItemKind, &Arc<str>)> {
+        let ids = |(kind, open)| HashMap::keys(open).map(move |id| (kind, id));
+        STREAMED.into_iter().zip(&self.open).flat_map(ids)
     }
 
     /// Lists what is open, last opened first.

@@ -19,6 +19,7 @@ mod apply;
 mod error;
 mod judge;
 mod ledger;
+mod saved;
 
 pub use error::{ItemKind, OrderError};
 
@@ -30,6 +31,7 @@ use super::{
 };
 pub(in crate::agui) use ledger::OpenItem;
 use ledger::{Ledger, Owned};
+pub(in crate::agui) use saved::SavedOrder;
 
 /// How many ids a run may have open or remembered, unless told otherwise.
 pub const DEFAULT_MAX_IDS: usize = 16_384;

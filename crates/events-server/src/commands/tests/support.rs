@@ -34,7 +34,10 @@ pub(super) async fn hub() -> Running {
     let (_stop, stop_requests) = stop_channel();
     let (ready, is_ready) = oneshot::channel();
     let mut tasks = JoinSet::new();
-    tasks.spawn(hub.run(stop_requests, |address| ready.send(address).unwrap()));
+    tasks.spawn(async move {
+        let running = hub.run(stop_requests, |address| ready.send(address).unwrap());
+        running.await.unwrap();
+    });
     Running {
         url: format!("http://{}", is_ready.await.unwrap()),
         _tasks: tasks,

@@ -6,7 +6,7 @@ use super::{FINISHED, check_explicit};
 use crate::agui::{AgUiEvent, AgUiEventBuilder as Make, intake::ThreadIntake, tests::event};
 
 /// An event out of a small world, so that ids meet.
-fn any_event() -> impl Strategy<Value = AgUiEvent> {
+pub(in crate::agui) fn any_event() -> impl Strategy<Value = AgUiEvent> {
     let id = || prop::sample::select(vec!["a", "b"]);
     let tag = prop::sample::select(vec![None, None, Some("s1"), Some("s2")]);
     let parent = prop::sample::select(vec![None, Some("a"), Some("b")]);

@@ -1,0 +1,77 @@
+//! What happened between a router and its log.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! replica_stats {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        #[derive(Debug, Default)]
+        pub(crate) struct ReplicaCounters {
+            $(pub(super) $name: AtomicU64,)*
+        }
+
+        /// What happened between a router and the log behind it, since the router was made.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct ReplicaStats {
+            /// Users that are followed now.
+            pub users: usize,
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl ReplicaStats {
+            /// Calls up every counter with its name and what it counts.
+            pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+
+        impl ReplicaCounters {
+            pub(crate) fn stats(&self, users: usize) -> ReplicaStats {
+                ReplicaStats {
+                    users,
+                    $($name: self.$name.load(Ordering::Relaxed),)*
+                }
+            }
+        }
+    };
+}
+
+replica_stats! {
+    /// Users' logs that were read from their beginning.
+    loads,
+    /// Reads that brought a user's state to the end of his log.
+    reads,
+    /// Reads that failed.
+    reads_failed,
+    /// Records applied.
+    applied,
+    /// Records that were passed over because they break the order of their thread or task, or cannot be read.
+    refused,
+    /// Times a tail's record was ahead of what was applied, so that the log was read.
+    holes,
+    /// Appends that the log acknowledged.
+    appends,
+    /// Appends that came too late, because another replica had appended; they were tried again.
+    conflicts,
+    /// Appends of which nobody knew for a while whether they were in the log.
+    unknown,
+    /// Publishes that the log did not take.
+    publishes_failed,
+    /// Publishes refused because their user had too many waiting.
+    lanes_full,
+    /// Checkpoints saved.
+    saves,
+    /// Checkpoints that could not be saved; they are tried again.
+    saves_failed,
+    /// Times the log went down.
+    outages,
+    /// Live events passed to other replicas that could not be passed.
+    passes_failed,
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+pub(super) fn add(counter: &AtomicU64, n: usize) {
+    counter.fetch_add(n as u64, Ordering::Relaxed);
+}
