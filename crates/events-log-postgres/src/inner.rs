@@ -13,8 +13,6 @@ pub(crate) struct Inner {
     /// One connection for polls, so that publishers who wait for locks do not hold them up.
     pub(crate) poll_pool: Pool,
     pub(crate) life: Arc<Life>,
-    /// The turn of the life that was opened.
-    pub(crate) first_turn: u64,
     pub(crate) follows: Follows,
     pub(crate) bell: Bell,
     pub(crate) counts: Arc<Counts>,
@@ -53,7 +51,7 @@ impl Inner {
                     reason: crate::error::chain(&error),
                 })?;
         let counts = Arc::new(Counts::default());
-        let life = Arc::new(Life::new(identity, config.keep_epoch));
+        let life = Arc::new(Life::new(&identity, config.keep_epoch));
         let channel = config.channel();
         let bell = Bell::start(
             connector()?,
@@ -71,7 +69,6 @@ impl Inner {
         Ok(Self {
             pool,
             poll_pool,
-            first_turn: life.turn(),
             life,
             follows: Follows::new(),
             bell,

@@ -69,7 +69,8 @@
 //! 2. An error other than `Timeout` means that nothing was written.
 //! 3. Notifications are hints. Nothing depends on their order or their arrival.
 //! 4. Publishers never notify in the transaction of an append.
-//! 5. Every connection belongs to one life of the log; one that meets another database is not used.
+//! 5. A connection to another log than the one that was opened is not used, and ends the log for good: whoever has it
+//!    opens it anew.
 //! 6. No password is in a log line, an error or a `Debug` form.
 
 mod address;
