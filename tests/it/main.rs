@@ -44,6 +44,8 @@ mod log_nats;
 #[cfg(test)]
 mod log_postgres;
 #[cfg(test)]
+mod log_resume;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod mistakes;
