@@ -3,6 +3,9 @@
 //! The short form runs with all other tests; with `EVENTS_SOAK=1` (`cargo xtask soak`) it is the long one, and prints
 //! its tables.
 
+mod kills;
+mod official;
+mod outage;
 mod planted;
 
 use std::io;
@@ -17,10 +20,18 @@ fn is_soak() -> bool {
     std::env::var_os("EVENTS_SOAK").is_some_and(|value| value == "1")
 }
 
+fn seed() -> u64 {
+    let seed = std::env::var("EVENTS_SEED").ok();
+    seed.map_or(SEED, |text| text.parse().expect("EVENTS_SEED is a number"))
+}
+
+async fn rest(time: Duration) {
+    let _elapsed = tokio::time::timeout(time, std::future::pending::<()>()).await;
+}
+
 /// The plan for a log, short or long.
 fn plan(engine: EngineKind, n_hubs: usize) -> Plan {
-    let seed = std::env::var("EVENTS_SEED").ok();
-    let seed = seed.map_or(SEED, |text| text.parse().expect("EVENTS_SEED is a number"));
+    let seed = seed();
     if is_soak() {
         return Plan {
             engine,

@@ -63,6 +63,19 @@ impl Client {
         }
     }
 
+    /// Begins behind an event, by its id, as if it had been there.
+    ///
+    /// # Errors
+    ///
+    /// The text is no event id.
+    pub fn from_cursor(mut self, cursor: &str) -> Result<Self, String> {
+        self.record.began = seq_of(cursor)?;
+        self.record.attached_at = Some(Instant::now());
+        self.cursor = Some(cursor.to_owned());
+        self.reached.store(self.record.began, Ordering::Relaxed);
+        Ok(self)
+    }
+
     /// Reads until it is told to stop, and returns its record.
     ///
     /// # Cancel safety
