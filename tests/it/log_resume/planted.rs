@@ -45,6 +45,15 @@ enum Plant {
     ReadLeavesOut,
 }
 
+impl Plant {
+    const fn is_of_tail(self) -> bool {
+        !matches!(
+            self,
+            Self::Nothing | Self::AcksWithoutKeeping | Self::AppendsTwice
+        )
+    }
+}
+
 #[derive(Debug)]
 struct Planted {
     log: Arc<dyn EventLog>,
@@ -170,8 +179,9 @@ fn ada() -> UserId {
     UserId::new("ada")
 }
 
-/// Publishes events one after the other, mostly to the router that is planted.
-async fn publish(routers: Vec<EventRouter>) -> PublisherRecord {
+/// Publishes events one after the other, mostly to the router that is planted, or only to the other one: then nothing
+/// but the tail tells the planted one of them.
+async fn publish(routers: Vec<EventRouter>, plant: Plant) -> PublisherRecord {
     let mut record = PublisherRecord {
         name: "publisher".to_owned(),
         ..PublisherRecord::default()
@@ -185,7 +195,8 @@ async fn publish(routers: Vec<EventRouter>) -> PublisherRecord {
         for attempt in 0..6 {
             let item = Item::system(json.as_bytes()).unwrap();
             let item = item.with_msg_id(MsgId::new(format!("m{n}")).unwrap());
-            let router = &routers[usize::from(n % 3 == 0) ^ (attempt & 1)];
+            let is_other = plant.is_of_tail() || (n % 3 == 0) ^ (attempt % 2 == 1);
+            let router = &routers[usize::from(is_other)];
             if let Ok(published) = router.publish_batch(&ada(), vec![item]).await {
                 let (mark, id) = (mark.clone(), published.ids[0].to_string());
                 record.acked.push(Acked { mark, id, sent_at });
@@ -284,7 +295,7 @@ async fn found(plant: Plant) -> BTreeSet<What> {
         clients.spawn(read(routers, at, stay, is_over.subscribe()));
     }
     rest(Duration::from_millis(1)).await;
-    let publisher = publish(routers).await;
+    let publisher = publish(routers, plant).await;
     rest(Duration::from_secs(5)).await;
     is_over.send_replace(true);
     let clients = clients.join_all().await;
