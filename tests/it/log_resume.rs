@@ -41,6 +41,7 @@ fn plan(engine: EngineKind, n_hubs: usize) -> Plan {
             n_faults: 20,
             time: Duration::from_secs(60),
             period: Duration::from_secs(1),
+            stay_ms: 3_000..15_000,
             recovery: Duration::from_secs(5),
             seed,
         };
@@ -53,6 +54,7 @@ fn plan(engine: EngineKind, n_hubs: usize) -> Plan {
         n_faults: 6,
         time: Duration::from_secs(10),
         period: Duration::from_millis(250),
+        stay_ms: 300..2_500,
         // Other tests have the machine as well.
         recovery: Duration::from_secs(20),
         seed,

@@ -36,6 +36,8 @@ mod llm_hub;
 #[cfg(test)]
 mod llm_settings;
 #[cfg(test)]
+mod load_balancer;
+#[cfg(test)]
 mod log_disk;
 #[cfg(test)]
 mod log_memory;

@@ -39,6 +39,7 @@ async fn what_a_hub_acknowledged_is_there_whenever_it_is_killed() -> io::Result<
     let log = format!("disk:{}", folder.path().join("log").display());
     let mut hubs = Hubs::start(vec![vec!["--log".to_owned(), log]]).await?;
     let (mut publishers, over) = (JoinSet::new(), watch::Sender::new(false));
+    let no_probes = watch::Sender::new(0);
     let mut users = Vec::new();
     for at in 0..USERS {
         let (user, name) = (format!("u{at}"), format!("u{at}p0"));
@@ -52,7 +53,7 @@ async fn what_a_hub_acknowledged_is_there_whenever_it_is_killed() -> io::Result<
         let (period, seed) = (Duration::from_millis(5), random.u64(..));
         let (publisher, ledger) =
             Publisher::new(name, user.clone(), kind, period, hubs.board(), seed);
-        publishers.spawn(publisher.run(over.subscribe()));
+        publishers.spawn(publisher.run(over.subscribe(), no_probes.subscribe()));
         users.push((user, kind, cursor, ledger));
     }
     for _ in 0..n_kills {

@@ -63,6 +63,13 @@ impl Client {
         }
     }
 
+    /// Says how long it stays with a hub, at least and at most, in milliseconds (300 to 2,500).
+    #[must_use]
+    pub const fn staying(mut self, ms: std::ops::Range<u64>) -> Self {
+        self.stay_ms = ms;
+        self
+    }
+
     /// Begins behind an event, by its id, as if it had been there.
     ///
     /// # Errors

@@ -20,6 +20,12 @@ pub struct Hubs {
 }
 
 impl Board {
+    /// Says where they are, for those that are not hubs of a trial.
+    #[must_use]
+    pub const fn new(addresses: Vec<SocketAddr>) -> Self {
+        Self(Mutex::new(addresses))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<SocketAddr>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

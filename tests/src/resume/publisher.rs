@@ -109,15 +109,19 @@ impl Publisher {
         (publisher, ledger)
     }
 
-    /// Publishes until it is told to stop, and then knows what became of its last event.
+    /// Publishes until it is told to stop, and then knows what became of its last event. A change of `probes` makes it
+    /// publish at once.
     ///
     /// # Cancel safety
     ///
     /// What was under way may be published or not.
-    pub async fn run(mut self, is_over: watch::Receiver<bool>) {
+    pub async fn run(mut self, is_over: watch::Receiver<bool>, mut probes: watch::Receiver<u32>) {
         while !*is_over.borrow() {
             let jitter = self.random.f64() + 0.5;
-            rest(self.period.mul_f64(jitter)).await;
+            // Without the sender there is nothing to wait for but time.
+            if let Ok(Err(_gone)) = timeout(self.period.mul_f64(jitter), probes.changed()).await {
+                rest(self.period).await;
+            }
             if !self.publish().await {
                 return;
             }
@@ -190,7 +194,8 @@ impl Publisher {
                 Some(ids) => Answer::Taken(ids),
                 None => Answer::Refused(format!("200 with {}", response.text())),
             },
-            429 | 503 | 504 => Answer::Again,
+            // 502 is what a proxy says.
+            429 | 502..=504 => Answer::Again,
             status => Answer::Refused(format!("{status} with {}", response.text())),
         }
     }

@@ -37,6 +37,8 @@ pub struct Plan {
     pub time: Duration,
     /// The time between two publishes of a user, on average.
     pub period: Duration,
+    /// How long a client stays with a hub, at least and at most, in milliseconds.
+    pub stay_ms: std::ops::Range<u64>,
     /// How soon after a fault everybody has to have news.
     pub recovery: Duration,
     /// From which everything is drawn.
@@ -58,6 +60,8 @@ struct Trial {
     users: Vec<User>,
     publishers: JoinSet<()>,
     clients: JoinSet<(usize, ClientRecord)>,
+    /// Changes when everybody is to publish at once.
+    probes: watch::Sender<u32>,
     publishers_end: watch::Sender<bool>,
     clients_end: watch::Sender<bool>,
     begun_at: Instant,
@@ -98,6 +102,7 @@ impl Trial {
             users: Vec::new(),
             publishers: JoinSet::new(),
             clients: JoinSet::new(),
+            probes: watch::Sender::new(0),
             publishers_end: watch::Sender::new(false),
             clients_end: watch::Sender::new(false),
             begun_at: Instant::now(),
@@ -132,8 +137,8 @@ impl Trial {
             let (publisher, ledger) =
                 Publisher::new(name, format!("u{user}"), kind, period, board, seed);
             ledgers.push(ledger);
-            self.publishers
-                .spawn(publisher.run(self.publishers_end.subscribe()));
+            let (is_over, probes) = (self.publishers_end.subscribe(), self.probes.subscribe());
+            self.publishers.spawn(publisher.run(is_over, probes));
         }
         let reached = Vec::new();
         self.users.push(User { ledgers, reached });
@@ -146,6 +151,7 @@ impl Trial {
         let (name, kind) = (format!("client {client} of u{user}"), Self::kind_of(user));
         let (board, seed) = (hubs.board(), self.random.u64(..));
         let client = Client::new(name, format!("u{user}"), kind, board, reached, seed);
+        let client = client.staying(self.plan.stay_ms.clone());
         let is_over = self.clients_end.subscribe();
         self.clients
             .spawn(async move { (user, client.run(is_over).await) });
@@ -210,6 +216,7 @@ impl Trial {
 
     /// Waits until every client has got an event that was sent after a moment; how long after it that was.
     async fn recover(&self, moment: Instant, limit: Duration) -> Option<Duration> {
+        self.probes.send_modify(|n_probes| *n_probes += 1);
         let mut ticks = interval(Duration::from_millis(20));
         loop {
             ticks.tick().await;
