@@ -36,6 +36,8 @@ mod llm_hub;
 #[cfg(test)]
 mod llm_settings;
 #[cfg(test)]
+mod load_balancer;
+#[cfg(test)]
 mod log_disk;
 #[cfg(test)]
 mod log_memory;
@@ -43,6 +45,8 @@ mod log_memory;
 mod log_nats;
 #[cfg(test)]
 mod log_postgres;
+#[cfg(test)]
+mod log_resume;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub mod nats_server;
 pub mod postgres_server;
 pub mod raw_client;
 pub mod report_server;
+pub mod resume;
 pub mod sample;
 pub mod server_process;
 pub mod skip;

@@ -6,6 +6,7 @@ use crate::parts::Part;
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask test [--only PART]...   run all parts, or the named ones
        cargo xtask setup                   install what the tests need into target/xtask
+       cargo xtask soak                    the long form of the trials of resuming, on every log
 parts: setup, fmt, clippy, doc, tests, deny (all of them, in this order, by default)
        lint = fmt, clippy, doc
        unit = the crates' own tests
@@ -24,6 +25,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
     match words.as_slice() {
         [] | ["help" | "--help" | "-h", ..] => Ok(Request::Help),
         ["setup"] => Ok(Request::Run(vec![Part::Setup])),
+        ["soak"] => Ok(Request::Run(vec![Part::Setup, Part::Soak])),
         ["test"] => Ok(Request::Run(Part::ALL.to_vec())),
         ["test", rest @ ..] => parse_only(rest).map(Request::Run),
         [other, ..] => Err(format!("unknown command '{other}'")),
@@ -76,6 +78,12 @@ mod tests {
     #[test]
     fn test_alone_means_every_part_in_order() {
         assert_eq!(parsed("test"), Ok(Request::Run(Part::ALL.to_vec())));
+    }
+
+    #[test]
+    fn a_soak_has_what_it_needs_first() {
+        let expected = vec![Part::Setup, Part::Soak];
+        assert_eq!(parsed("soak"), Ok(Request::Run(expected)));
     }
 
     #[test]

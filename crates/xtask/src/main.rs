@@ -4,6 +4,7 @@
 //! cargo xtask test                 set up what the tests need, then run everything
 //! cargo xtask test --only lint     one part (repeatable)
 //! cargo xtask setup                only the set-up
+//! cargo xtask soak                 the long trials of resuming after faults
 //! ```
 //!
 //! It stops at the first part that fails, with one line that says which and why.

@@ -125,6 +125,18 @@ fn terminal(root: &Path) -> Result<(), String> {
     system_package(root, "tmux")
 }
 
+/// Installs nginx, with which the example of two hubs is run.
+fn load_balancer(root: &Path) -> Result<(), String> {
+    if let Some(path) = find("nginx") {
+        println!("nginx: {}", path.display());
+        return Ok(());
+    }
+    if !may_install() {
+        return Err("no nginx found; install it".to_owned());
+    }
+    system_package(root, "nginx-light")
+}
+
 /// Installs PostgreSQL when there is none and the system lets us.
 fn postgres(root: &Path) -> Result<(), String> {
     if std::env::var_os("EVENTS_POSTGRES").is_some() {

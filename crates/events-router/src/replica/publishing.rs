@@ -16,10 +16,10 @@ use super::{
     applying::Applied,
     mirror::Mirror,
     saving::{BYTES_BETWEEN, RECORDS_BETWEEN},
-    staging::{Staged, stage},
+    staging::{Checked, Staged, stage},
     stats::count,
 };
-use crate::{BusEvent, EventRouter, Item, PublishError, Published, batch::Plans, event::MsgId};
+use crate::{BusEvent, EventRouter, Item, PublishError, Published, event::MsgId};
 
 /// How long a publish may take, from the call to the log's answer.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -81,6 +81,11 @@ impl Job {
 
     pub(super) fn len(&self) -> usize {
         self.items.len()
+    }
+
+    /// Tells whether the job ends runs that were silent, for which nobody has asked.
+    pub(super) const fn ends_silence(&self) -> bool {
+        self.ends_silence
     }
 
     /// Tells whether a message id of this job is among those of another, so that it must wait for its outcome.
@@ -178,12 +183,23 @@ impl Shared {
         mirror.lock().has_overdue = false;
         // Once an append is out whose answer has not come, a failure does not mean that nothing is in the log.
         let (mut is_unknown, mut n_conflicts) = (false, 0);
+        // Another replica may have appended what an event needs, and the tail not said so yet.
+        let mut is_current = false;
         let until = jobs.iter().map(|job| job.until).min();
         let until = until.unwrap_or_else(|| Instant::now() + DEADLINE);
         loop {
-            let staged = match stage(router, mirror, jobs) {
-                Ok(Some(staged)) => staged,
-                Ok(None) => return,
+            let staged = match stage(router, mirror, jobs, is_current) {
+                Ok(Checked::Staged(staged)) => staged,
+                Ok(Checked::Nothing) => return,
+                Ok(Checked::Doubtful(doubtful)) => {
+                    count(&self.counters.doubts);
+                    jobs = doubtful;
+                    if let Err(error) = self.read_until(router, mirror, until).await {
+                        return self.fail(jobs, &error, is_unknown);
+                    }
+                    is_current = true;
+                    continue;
+                }
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "nothing staged");
                     return;
@@ -212,24 +228,26 @@ impl Shared {
             let is_hopeless = !matches!(error, EventError::Conflict { .. } | EventError::Timeout)
                 || n_conflicts > CONFLICTS
                 || Instant::now() >= until;
-            if is_hopeless {
-                return self.fail(staged.jobs, &error, is_unknown);
-            }
             jobs = staged.jobs.into_iter().map(|(job, _)| job).collect();
-            // What others have appended, or what was appended after all, is known then.
-            let read = timeout_at(until, self.read(router, mirror)).await;
-            if let Some(error) = match read {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error),
-                Err(_) => Some(EventError::Timeout),
-            } {
-                let jobs = jobs
-                    .into_iter()
-                    .map(|job| (job, Plans::default()))
-                    .collect();
+            if is_hopeless {
                 return self.fail(jobs, &error, is_unknown);
             }
+            // What others have appended, or what was appended after all, is known then.
+            if let Err(error) = self.read_until(router, mirror, until).await {
+                return self.fail(jobs, &error, is_unknown);
+            }
+            is_current = true;
         }
+    }
+
+    async fn read_until(
+        &self,
+        router: &EventRouter,
+        mirror: &Arc<Mirror>,
+        until: Instant,
+    ) -> EventResult<()> {
+        let read = timeout_at(until, self.read(router, mirror)).await;
+        read.unwrap_or(Err(EventError::Timeout))
     }
 
     async fn append(&self, mirror: &Mirror, staged: &Staged, until: Instant) -> EventResult<u64> {
@@ -306,8 +324,8 @@ impl Shared {
     }
 
     /// Answers jobs that the log has not taken, as far as anybody knows.
-    fn fail(&self, jobs: Vec<(Job, Plans)>, error: &EventError, is_unknown: bool) {
-        for (job, _) in jobs {
+    fn fail(&self, jobs: Vec<Job>, error: &EventError, is_unknown: bool) {
+        for job in jobs {
             count(&self.counters.publishes_failed);
             let error = match error {
                 _ if is_unknown => EventError::Timeout,

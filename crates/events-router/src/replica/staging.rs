@@ -18,13 +18,24 @@ pub(super) struct Staged {
     pub(super) jobs: Vec<(Job, Plans)>,
 }
 
-/// Checks jobs against the user's state, and leaves the state as it was. Jobs that are refused, or have nothing
-/// new, are answered; none may be left.
+/// What a check has led to.
+pub(super) enum Checked {
+    /// Every job is answered.
+    Nothing,
+    /// There is something to append.
+    Staged(Staged),
+    /// A job would be refused, and what it lacks may be in the log already.
+    Doubtful(Vec<Job>),
+}
+
+/// Checks jobs against the user's state, and leaves the state as it was. Jobs that have nothing new are answered, and
+/// those that are refused if the state is as the log was when they had come; none may be left.
 pub(super) fn stage(
     router: &EventRouter,
     mirror: &Mirror,
     jobs: Vec<Job>,
-) -> EventResult<Option<Staged>> {
+    is_current: bool,
+) -> EventResult<Checked> {
     let inner = &*router.inner;
     inner.lanes.in_lane(&mirror.user, &*inner.clock, |lane| {
         let expected = mirror.lock().applied;
@@ -35,6 +46,7 @@ pub(super) fn stage(
             jobs: Vec::new(),
         };
         let mut undone = Vec::new();
+        let mut doubtful = Vec::new();
         let overdue = EventRouter::overdue_items(lane, staged.at_ms);
         if !overdue.is_empty() {
             // Until the log has taken their ends, these runs are as they were.
@@ -42,6 +54,11 @@ pub(super) fn stage(
         }
         let silent = (!overdue.is_empty()).then(|| Job::of_silence(overdue));
         for job in silent.into_iter().chain(jobs) {
+            if !doubtful.is_empty() {
+                // It comes after one that is in doubt.
+                doubtful.push(job);
+                continue;
+            }
             match stage_job(router, lane, &job, staged.at_ms) {
                 Ok((records, plans, undo)) => {
                     undone.push(undo);
@@ -52,6 +69,9 @@ pub(super) fn stage(
                         staged.jobs.push((job, plans));
                     }
                 }
+                Err(PublishError::Refused { .. }) if !is_current && !job.ends_silence() => {
+                    doubtful.push(job);
+                }
                 Err(error) => job.answer(Err(error)),
             }
         }
@@ -59,7 +79,16 @@ pub(super) fn stage(
         for undo in undone.into_iter().rev() {
             lane.restore(undo);
         }
-        (!staged.jobs.is_empty()).then_some(staged)
+        if !doubtful.is_empty() {
+            let jobs = staged.jobs.into_iter().map(|(job, _)| job);
+            // Whether a run is silent is looked at again.
+            let jobs = jobs.filter(|job| !job.ends_silence());
+            Checked::Doubtful(jobs.chain(doubtful).collect())
+        } else if staged.jobs.is_empty() {
+            Checked::Nothing
+        } else {
+            Checked::Staged(staged)
+        }
     })
 }
 

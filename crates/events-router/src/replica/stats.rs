@@ -52,6 +52,8 @@ replica_stats! {
     appends,
     /// Appends that came too late, because another replica had appended; they were tried again.
     conflicts,
+    /// Checks that refused an event at a place that the log may have left behind; it was read, and they were made again.
+    doubts,
     /// Appends of which nobody knew for a while whether they were in the log.
     unknown,
     /// Publishes that the log did not take.

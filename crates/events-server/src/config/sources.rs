@@ -26,12 +26,16 @@ pub struct Sources {
 }
 
 /// Variables of the commands and of the test harness, which are not settings.
-const NOT_SETTINGS: [&str; 5] = [
+const NOT_SETTINGS: [&str; 9] = [
     "EVENTS_TOKEN",
     "EVENTS_REQUIRE_ALL",
     "EVENTS_CLIENTS",
     "EVENTS_CHROMIUM",
     "EVENTS_BIN",
+    "EVENTS_POSTGRES",
+    "EVENTS_DISK_KILLS",
+    "EVENTS_SOAK",
+    "EVENTS_SEED",
 ];
 
 impl Sources {

@@ -28,6 +28,37 @@ async fn every_replica_tells_the_same_events_under_the_same_ids() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_refused_for_what_a_replica_has_not_heard_yet() {
+    let (log, mut replicas) = (MemoryLog::new(1_000), Replicas::new());
+    let (one, deaf_log) = (replicas.add(log.clone()), FaultyLog::new(log));
+    let deaf = replicas.add(deaf_log.clone());
+    let mut screen = follow(&deaf, None).await;
+    deaf_log.set(Fault::Deaf);
+    begin(&one, "t", "r").await;
+    publish(&deaf, in_thread("t", delta("r", "a"))).await;
+    let end = [
+        Make::text_message_end("r-m"),
+        Make::run_finished("t", "r", None),
+    ];
+    for event in end {
+        publish(&one, in_thread("t", event)).await;
+    }
+    publish(&deaf, in_thread("t", Make::run_started("t", "s", None))).await;
+    assert_eq!(read(&mut screen, 6).await.len(), 6);
+    assert_eq!(deaf.replica_stats().unwrap().doubts, 2);
+    // What is wrong by the log is refused all the same, and the good one behind it is taken.
+    let wrong = vec![in_thread("t", delta("r", "b"))];
+    let right = vec![in_thread("t", Make::run_finished("t", "s", None))];
+    let (wrong, right) = tokio::join!(try_publish(&deaf, wrong), try_publish(&deaf, right));
+    let refusal = wrong.unwrap_err();
+    assert!(
+        matches!(refusal, PublishError::Refused { index: 0, .. }),
+        "{refusal:?}"
+    );
+    assert_eq!(right.unwrap().ids.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_replicas_that_begin_a_run_at_once_begin_one() {
     for _ in 0..20 {
         let (log, mut replicas) = (MemoryLog::new(1_000), Replicas::new());
@@ -83,10 +114,12 @@ async fn many_writers_of_one_thread_on_two_replicas_never_break_its_order() {
         let event = AgUiEvent::from_json(json.as_bytes()).unwrap();
         order.check(&event).expect("a valid thread");
     }
+    let stats = routers.iter().map(|router| router.replica_stats().unwrap());
     assert!(
-        routers
-            .iter()
-            .any(|router| router.replica_stats().unwrap().conflicts > 0)
+        stats
+            .map(|stats| stats.conflicts + stats.doubts)
+            .sum::<u64>()
+            > 0
     );
 }
 

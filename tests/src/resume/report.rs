@@ -1,0 +1,99 @@
+//! What came of a trial.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::faults::Fault;
+use super::verdict::Finding;
+
+/// What came of a trial; as text it is a table.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What was tried.
+    pub name: String,
+    /// Everything that was drawn was drawn from this.
+    pub seed: u64,
+    /// The faults, in order.
+    pub rows: Vec<Row>,
+    /// How long everything took.
+    pub took: Duration,
+    /// Events that were acknowledged.
+    pub n_acked: usize,
+    /// Publishes that were tried again.
+    pub n_retries: usize,
+    /// Clients.
+    pub n_clients: usize,
+    /// Streams that they opened.
+    pub n_connections: usize,
+    /// Events that they got, all together.
+    pub n_delivered: usize,
+    /// How often a stream said that the log is away, and that it is back.
+    pub n_degraded: (usize, usize),
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+/// One fault.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Which.
+    pub fault: Fault,
+    /// When it began, after the beginning of the trial.
+    pub at: Duration,
+    /// How long it lasted.
+    pub lasted: Duration,
+    /// How long after its end every client had news that were published after it; none if that took too long.
+    pub recovered: Option<Duration>,
+    /// Events that were acknowledged by then.
+    pub n_acked: usize,
+}
+
+impl Report {
+    /// Returns the longest recovery.
+    #[must_use]
+    pub fn slowest(&self) -> Option<Duration> {
+        self.rows.iter().filter_map(|row| row.recovered).max()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}, seed {}", self.name, self.seed)?;
+        let (at, lasted, recovered) = ("at", "lasted", "recovered");
+        writeln!(
+            f,
+            "  {:<18}{at:>9}{lasted:>9}{recovered:>11}{:>9}",
+            "fault", "acked"
+        )?;
+        for row in &self.rows {
+            let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
+            writeln!(
+                f,
+                "  {:<18}{:>9}{:>9}{:>11}{:>9}",
+                format!("{:?}", row.fault),
+                seconds(row.at),
+                seconds(row.lasted),
+                row.recovered.map_or_else(|| "too late".to_owned(), seconds),
+                row.n_acked,
+            )?;
+        }
+        writeln!(
+            f,
+            "  {} events acknowledged ({} tries more), {} delivered to {} clients over {} streams ({} degraded, {} \
+             recovered) in {:.1} s",
+            self.n_acked,
+            self.n_retries,
+            self.n_delivered,
+            self.n_clients,
+            self.n_connections,
+            self.n_degraded.0,
+            self.n_degraded.1,
+            self.took.as_secs_f64(),
+        )?;
+        write!(f, "  {} findings", self.findings.len())?;
+        for finding in self.findings.iter().take(20) {
+            write!(f, "\n  {finding}")?;
+        }
+        Ok(())
+    }
+}
