@@ -191,18 +191,6 @@ impl Threads {
         Ok(changed)
     }
 
-    /// Tells whether this run is active in a thread.
-    pub(crate) fn is_active_run(&self, thread: &str, run: &str) -> bool {
-        self.threads
-            .get(thread)
-            .is_some_and(|entry| entry.intake.order().run_id() == Some(run))
-    }
-
-    /// Has [`Threads::overdue`] look at every run again.
-    pub(crate) fn look_again(&mut self, now_ms: i64) {
-        self.due_ms = Some(now_ms);
-    }
-
     fn note_activity(&mut self, thread: &Arc<str>, is_active: bool, now_ms: i64) {
         match self.active.iter().position(|active| active == thread) {
             Some(index) if !is_active => {

@@ -44,7 +44,10 @@ impl Replicas {
     async fn pass(&self, time: Duration, routers: &[&EventRouter]) {
         self.clock.advance(i64::try_from(time.as_millis()).unwrap());
         routers.iter().for_each(|router| router.sweep());
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // The work is done by tasks of this thread, which wait for nothing but each other.
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

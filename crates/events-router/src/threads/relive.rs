@@ -52,4 +52,16 @@ impl Threads {
             .get(thread)
             .is_some_and(|entry| entry.intake.is_made_of_chunks(event))
     }
+
+    /// Tells whether this run is active in a thread.
+    pub(crate) fn is_active_run(&self, thread: &str, run: &str) -> bool {
+        self.threads
+            .get(thread)
+            .is_some_and(|entry| entry.intake.order().run_id() == Some(run))
+    }
+
+    /// Has [`Threads::overdue`] look at every run again.
+    pub(crate) fn look_again(&mut self, now_ms: i64) {
+        self.due_ms = Some(now_ms);
+    }
 }

@@ -42,15 +42,35 @@ const HEADERS: &str = "authorization: Bearer SECRET-1\r\nx-api-key: SECRET-2\r\n
 const PATH: &str = "/llm/p/v1/messages?key=SECRET-6&alt=sse";
 const BODY: &[u8] = br#"{"model":"asked","stream":true,"messages":[{"content":"SECRET-7"}]}"#;
 
-#[tokio::test]
-async fn secrets_are_nowhere() {
+/// Set in the process in which this test is the only one.
+const ALONE: &str = "EVENTS_TEST_ALONE";
+
+/// Runs in a process of its own: which places log is decided for all threads of a process at once.
+#[test]
+fn secrets_are_nowhere() {
+    if std::env::var_os(ALONE).is_some() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        return runtime.block_on(look_everywhere());
+    }
+    let alone = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "gateway::secrets::secrets_are_nowhere"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&alone.stdout);
+    assert!(alone.status.success(), "{said}");
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+async fn look_everywhere() {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_ansi(false)
         .with_writer(lines.clone())
         .finish();
-    let _logged_here = tracing::subscriber::set_default(subscriber);
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     let secret_answer =
         "x-secret: SECRET-8\r\nset-cookie: SECRET-8\r\ncontent-type: text/event-stream\r\n";
     let said = b"event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"no\"}}\n\ndata: \"SECRET-8\n\n";
