@@ -144,12 +144,23 @@ async fn only_this_machine_is_served_without_tokens() -> io::Result<()> {
 
 #[tokio::test]
 async fn what_is_wrong_is_said_in_one_line_with_a_code() -> io::Result<()> {
-    let cases: [(&[&str], i32, &str); 7] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&["dev", "--listen", "0.0.0.0:0"], 2, "loopback"),
+        (&["dev", "--log", "redis://127.0.0.1"], 2, "is not known"),
         (
-            &["dev", "--log", "nats://127.0.0.1:4222"],
-            2,
-            "not built into this version",
+            &["dev", "--log", "nats://127.0.0.1:1"],
+            1,
+            "check the address, whether the server runs",
+        ),
+        (
+            &["dev", "--log", "postgres://ada:hunter2@127.0.0.1:1/db"],
+            1,
+            "cannot open the log postgres://…@127.0.0.1:1/db",
+        ),
+        (
+            &["dev", "--log", "disk:/proc/nowhere"],
+            1,
+            "check that this user may write there",
         ),
         (&["dev", "--log", "wat"], 2, "memory"),
         (

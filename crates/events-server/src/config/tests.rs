@@ -212,8 +212,8 @@ fn a_bad_value_names_the_key_the_place_and_what_is_expected() {
         "listen = \"4000\" in the flag --listen: expected an address and a port such as \"127.0.0.1:4000\""
     );
     assert_eq!(
-        complaint(&[], &[("log", "nats://broker")]),
-        "log \"nats://…\" is not built into this version: use \"memory\""
+        complaint(&[], &[("log", "redis://u:hunter2@broker")]),
+        "log \"redis:…\" is not known: use \"memory\", \"disk:PATH\", \"nats://HOST:PORT\" or \"postgres://…\""
     );
     // Also where something else goes before it.
     assert!(load(&[("EVENTS_LOG", "x")], &[("log", "memory")]).is_err());
