@@ -1,7 +1,14 @@
 //! Appends to PostgreSQL: how many in a second, and how long one takes, beside what the server does with bare inserts.
 //!
-//! `cargo bench -p events-tests --bench log_postgres [-- SECONDS]`, five seconds a line by default. It starts a server
+//! `cargo bench -p events-tests --bench log_postgres [-- SECONDS WORD]`: five seconds a line by default, and only the
+//! lines that have the word. It starts a server
 //! of its own, with `fsync` and `synchronous_commit` on, so the disk is measured too; on a busy machine read ratios.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench prints its figures"
+)]
 
 use std::{
     error::Error,
@@ -53,7 +60,15 @@ async fn run(seconds: u64) -> Outcome<()> {
         "{:<58}{:>12}{:>10}{:>10}",
         "", "a second", "p50 ms", "p99 ms"
     );
-    for clients in [1, 32] {
+    let limit = Duration::from_secs(seconds);
+    let word = std::env::args()
+        .skip(1)
+        .find(|word| !word.starts_with('-') && word.parse::<u64>().is_err());
+    let is_wanted = |name: &str| {
+        word.as_ref()
+            .is_none_or(|word| name.contains(word.as_str()))
+    };
+    for clients in [1, 32].into_iter().filter(|_| is_wanted("bare")) {
         bare(&server, "bare insert (bigserial)", SERIAL, clients, seconds).await?;
         bare(
             &server,
@@ -72,7 +87,6 @@ async fn run(seconds: u64) -> Outcome<()> {
         )
         .await?;
     }
-    let limit = Duration::from_secs(seconds);
     for (name, writers, users, batch, connections) in [
         ("append, many users", 1, USERS, 1, 8),
         ("append, many users, 8 connections", 32, USERS, 1, 8),
@@ -82,6 +96,9 @@ async fn run(seconds: u64) -> Outcome<()> {
         ("append, one hot user, 8 connections", 32, 1, 1, 8),
         ("append of 20, one hot user", 1, 1, 20, 8),
     ] {
+        if !is_wanted(name) {
+            continue;
+        }
         let mut config = PostgresConfig::new(server.url("postgres"));
         config.max_connections = connections;
         let log = PostgresLog::open(config).await?;

@@ -214,8 +214,7 @@ async fn every_promise_but_outages_is_kept_behind_a_pooler() {
     let Some(server) = server(test).await else {
         return;
     };
-    let program = skip::program("pgbouncer").or_else(|| skip::program("/usr/sbin/pgbouncer"));
-    let Some(program) = skip::require(test, "PgBouncer", program) else {
+    let Some(program) = skip::require(test, "PgBouncer", postgres_server::pgbouncer()) else {
         return;
     };
     let pooler = Pooler::start(&program, &server).await.unwrap();

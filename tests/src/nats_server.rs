@@ -152,7 +152,7 @@ impl NatsServers {
         let child = self.nodes[at].child().take();
         if let Some(mut child) = child {
             let killed = within("the end of a killed server", PATIENCE, child.kill()).await;
-            killed.unwrap();
+            killed.expect("a killed server ends");
         }
     }
 
@@ -166,8 +166,8 @@ impl NatsServers {
     ///
     /// The server may have been started.
     pub async fn restart(&self, at: usize) {
-        self.spawn(at).unwrap();
-        self.is_ready(at).await.unwrap();
+        self.spawn(at).expect("the server starts");
+        self.is_ready(at).await.expect("the server is ready");
     }
 
     /// Sends a server a signal by its short name, such as `STOP` and `CONT`.
@@ -183,10 +183,8 @@ impl NatsServers {
         let id = self.nodes[at].child().as_ref().and_then(Child::id);
         let id = id.expect("the server runs").to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
-        assert!(
-            within("a signal", PATIENCE, sent).await.unwrap().success(),
-            "kill -s {name} {id}"
-        );
+        let sent = within("a signal", PATIENCE, sent).await;
+        assert!(sent.expect("`kill` runs").success(), "kill -s {name} {id}");
     }
 
     /// Asks a server one question, as any client may, and returns the answer's body.

@@ -1,5 +1,9 @@
 //! A PostgreSQL of a test's own: made in a temporary folder, on a port of loopback, killed and paused at will.
 
+mod pooler;
+mod processes;
+mod psql;
+
 use std::fs;
 use std::io;
 use std::net::TcpListener;
@@ -10,12 +14,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{ChildStdin, ChildStdout};
 use tokio::time::interval;
 
 use crate::deadline::{PATIENCE, within};
 use crate::skip;
+
+pub use pooler::{Pooler, pgbouncer};
+pub use psql::PsqlSession;
+
+use processes::{Account, account, is_running, processes, run, signal};
 
 /// The folder of programs that `EVENTS_POSTGRES` names, or the newest that the system has.
 #[must_use]
@@ -50,13 +57,6 @@ pub struct PostgresServer {
     settings: Vec<String>,
     port: u16,
     child: Option<Child>,
-}
-
-/// The account that the server runs as; it refuses to be root's.
-#[derive(Clone, Copy, Debug)]
-struct Account {
-    uid: u32,
-    gid: u32,
 }
 
 impl PostgresServer {
@@ -304,156 +304,6 @@ impl PostgresServer {
             .ok_or_else(|| io::Error::other("PostgreSQL has ended"))?;
         signal(name, &processes(child.id())).await
     }
-
-    /// Runs SQL with `psql` and returns what it prints: unaligned rows.
-    ///
-    /// # Errors
-    ///
-    /// When it fails; the text is what `psql` says.
-    ///
-    /// # Cancel safety
-    ///
-    /// The statements may or may not be carried out.
-    pub async fn psql(&self, role: &str, sql: &str) -> io::Result<String> {
-        let mut psql = self.psql_command(role);
-        run(psql.args(["-c", sql])).await
-    }
-
-    /// Runs a script with `pgbench` and returns what it prints, and its log of transactions.
-    ///
-    /// # Errors
-    ///
-    /// When it fails.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future ends the run.
-    pub async fn pgbench(&self, words: &[&str], script: &str) -> io::Result<(String, String)> {
-        self.write("script.sql", script)?;
-        let logs = tempfile::tempdir_in(self.folder.path())?;
-        if let Some(user) = self.user {
-            chown(logs.path(), Some(user.uid), Some(user.gid))?;
-        }
-        let mut pgbench = self.command("pgbench");
-        pgbench
-            .current_dir(logs.path())
-            .args(words)
-            .arg("-f")
-            .arg(self.path("script.sql"));
-        let output = run(pgbench.arg(self.url("postgres"))).await?;
-        let mut log = String::new();
-        for file in fs::read_dir(logs.path())? {
-            log.push_str(&fs::read_to_string(file?.path())?);
-        }
-        Ok((output, log))
-    }
-
-    fn psql_command(&self, role: &str) -> Command {
-        let mut command = self.command("psql");
-        command.args([
-            "-X",
-            "-q",
-            "-A",
-            "-t",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-v",
-            "VERBOSITY=verbose",
-        ]);
-        command.arg(self.url(role));
-        command
-    }
-
-    /// Begins a session of `psql`, for transactions that stay open.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be started.
-    pub fn session(&self, role: &str) -> io::Result<PsqlSession> {
-        let mut command: tokio::process::Command = self.psql_command(role).into();
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::Error::other("psql has no input or output"));
-        };
-        Ok(PsqlSession {
-            input,
-            lines: BufReader::new(output).lines(),
-            _child: child,
-        })
-    }
-}
-
-/// A PgBouncer in transaction mode before a server; dropping it ends it.
-#[derive(Debug)]
-pub struct Pooler {
-    port: u16,
-    _folder: TempDir,
-    _child: tokio::process::Child,
-}
-
-impl Pooler {
-    /// Starts it, with three connections to the server.
-    ///
-    /// # Errors
-    ///
-    /// When it is not ready in time.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future ends it.
-    pub async fn start(program: &Path, server: &PostgresServer) -> io::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let ini = folder.path().join("pgbouncer.ini");
-        let text = format!(
-            "[databases]\n* = host=127.0.0.1 port={} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
-             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 3\n",
-            server.port
-        );
-        fs::write(&ini, text)?;
-        let mut command = Command::new(program);
-        if let Some(user) = server.user {
-            command.uid(user.uid).gid(user.gid);
-            for path in [folder.path(), &ini] {
-                chown(path, Some(user.uid), Some(user.gid))?;
-            }
-        }
-        let log = fs::File::create(folder.path().join("log"))?;
-        command
-            .arg("-q")
-            .arg(&ini)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
-        let mut command: tokio::process::Command = command.into();
-        let child = command.kill_on_drop(true).spawn()?;
-        within("PgBouncer", PATIENCE, async {
-            let mut ticks = interval(Duration::from_millis(20));
-            while tokio::net::TcpStream::connect(("127.0.0.1", port))
-                .await
-                .is_err()
-            {
-                ticks.tick().await;
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(Self {
-            port,
-            _folder: folder,
-            _child: child,
-        })
-    }
-
-    /// Returns the address of the database `postgres` behind it.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
-    }
 }
 
 impl Drop for PostgresServer {
@@ -473,128 +323,4 @@ impl Drop for PostgresServer {
         }
         let _ = child.wait();
     }
-}
-
-/// A session of `psql`. Dropping it ends it, and rolls an open transaction back.
-#[derive(Debug)]
-pub struct PsqlSession {
-    input: ChildStdin,
-    lines: Lines<BufReader<ChildStdout>>,
-    _child: tokio::process::Child,
-}
-
-impl PsqlSession {
-    /// Sends statements without waiting for them.
-    ///
-    /// # Errors
-    ///
-    /// When the session has ended.
-    ///
-    /// # Cancel safety
-    ///
-    /// They may have been sent in part.
-    pub async fn send(&mut self, sql: &str) -> io::Result<()> {
-        let text = format!("{sql}\n\\echo --done--\n");
-        self.input.write_all(text.as_bytes()).await?;
-        self.input.flush().await
-    }
-
-    /// Waits for the end of what was sent and returns its rows.
-    ///
-    /// # Errors
-    ///
-    /// When the session has ended, as it does at an error, or after twenty seconds.
-    ///
-    /// # Cancel safety
-    ///
-    /// Lines that were read are lost.
-    pub async fn rows(&mut self) -> io::Result<Vec<String>> {
-        within("psql", PATIENCE, async {
-            let mut rows = Vec::new();
-            while let Some(line) = self.lines.next_line().await? {
-                if line == "--done--" {
-                    return Ok(rows);
-                }
-                rows.push(line);
-            }
-            Err(io::Error::from(io::ErrorKind::UnexpectedEof))
-        })
-        .await
-    }
-
-    /// Sends statements and returns their rows.
-    ///
-    /// # Errors
-    ///
-    /// As [`PsqlSession::rows`].
-    ///
-    /// # Cancel safety
-    ///
-    /// The statements may or may not be carried out.
-    pub async fn run(&mut self, sql: &str) -> io::Result<Vec<String>> {
-        self.send(sql).await?;
-        self.rows().await
-    }
-}
-
-/// Root's tests run the server as `postgres`, or as `nobody`.
-fn account() -> io::Result<Option<Account>> {
-    if id(&["-u"])? != Some(0) {
-        return Ok(None);
-    }
-    for name in ["postgres", "nobody"] {
-        if let (Some(uid), Some(gid)) = (id(&["-u", name])?, id(&["-g", name])?) {
-            return Ok(Some(Account { uid, gid }));
-        }
-    }
-    Err(io::Error::other("no account that PostgreSQL can run as"))
-}
-
-fn id(arguments: &[&str]) -> io::Result<Option<u32>> {
-    let output = Command::new("id")
-        .args(arguments)
-        .stderr(Stdio::null())
-        .output()?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().parse().ok())
-}
-
-/// The process and its children.
-fn processes(id: u32) -> Vec<u32> {
-    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    let children = children
-        .split_whitespace()
-        .filter_map(|child| child.parse().ok());
-    std::iter::once(id).chain(children).collect()
-}
-
-/// A process that has ended and that nobody has waited for does not run.
-fn is_running(id: u32) -> bool {
-    let state = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    state
-        .rsplit(')')
-        .next()
-        .is_some_and(|rest| !rest.trim_start().starts_with('Z') && !rest.is_empty())
-}
-
-async fn signal(name: &str, ids: &[u32]) -> io::Result<()> {
-    let mut kill = Command::new("kill");
-    kill.args(["-s", name])
-        .args(ids.iter().map(ToString::to_string));
-    run(&mut kill).await.map(drop)
-}
-
-/// Runs a program to its end and returns its output.
-async fn run(command: &mut Command) -> io::Result<String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let command = std::mem::replace(command, Command::new(&name));
-    let mut command: tokio::process::Command = command.into();
-    let output = command.kill_on_drop(true).output();
-    let output = within(&name, PATIENCE * 3, output).await?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout)
-            .trim_end()
-            .to_owned());
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("{name}: {}", text.trim_end())))
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use events_core::{Clock, Epoch, EventError, EventResult, Logged, UserId};
+use events_sse::ClosingReason;
 use hashbrown::hash_table::Entry as TableEntry;
 use smallvec::SmallVec;
 
@@ -52,7 +53,8 @@ impl LogStore {
     ///
     /// `previous` is the place of the record before the first of these, and `last` that of the last one, which may
     /// be none of these. A log that is open already begins anew: who was connected before `previous` is told of a
-    /// gap and goes on with these.
+    /// gap and goes on with these. If it has gone back, who is connected is sent away: he may have seen what is no
+    /// more, and comes back with a cursor that says so.
     ///
     /// # Errors
     ///
@@ -73,6 +75,12 @@ impl LogStore {
                 self.inner.budget.release(state.evict_oldest(false));
             }
             state.begin_after(previous);
+            if last < before {
+                count(&self.inner.stats.went_back);
+                for (_, watcher) in &mut state.watchers {
+                    wakers.extend(watcher.close(ClosingReason::Draining));
+                }
+            }
             state.unpark(before, self.inner.clock.now_ms(), &mut wakers);
             let _delivery = self.extend_locked(&mut state, records, last, before, &mut wakers);
         }

@@ -56,6 +56,8 @@ stats! {
     evicted_age,
     /// Events dropped because all logs together were full.
     evicted_total_bound,
+    /// Logs that were read anew and had lost their last events; their readers were sent away.
+    went_back,
     /// Gaps told to readers that were too slow.
     gaps_overflow,
     /// Gaps told to readers that came back too late.

@@ -33,7 +33,7 @@ pub struct DiskConfig {
     /// The memory for pages of the file, in bytes.
     pub cache_bytes: usize,
     /// Above this size of the file, in bytes, each transaction also keeps what is needed to open the file at once after
-    /// a crash; below, the file is read through then, about a second for 256 MiB. It costs an append that is alone a
+    /// a crash; below, the file is read through then, about half a second for 64 MiB. It costs an append that is alone a
     /// second sync.
     pub quick_open_above: u64,
     /// How many reads may run at once, 1 to 256.
@@ -61,7 +61,7 @@ impl DiskConfig {
             max_waiting: 4_096,
             max_waiting_bytes: 64 * 1024 * 1024,
             cache_bytes: 64 * 1024 * 1024,
-            quick_open_above: 256 * 1024 * 1024,
+            quick_open_above: 64 * 1024 * 1024,
             max_reads: 8,
             deadline: Duration::from_secs(4),
             reopen_after: Duration::from_secs(1),

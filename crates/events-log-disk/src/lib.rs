@@ -67,6 +67,7 @@ mod counters;
 mod log;
 mod medium;
 mod open_error;
+mod opening;
 mod page;
 mod store;
 mod tables;

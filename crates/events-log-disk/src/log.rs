@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::Ordering,
@@ -17,7 +16,7 @@ use events_core::{
     Tail, Tailed, UserId,
 };
 use futures_util::{StreamExt as _, stream};
-use redb::{DatabaseError, ReadTransaction};
+use redb::ReadTransaction;
 use tokio::{
     sync::{
         Semaphore,
@@ -32,9 +31,9 @@ use crate::{
     config::DiskConfig,
     counters::{Counters, add},
     medium::{Disk, Medium},
+    opening::{open_error, prepare},
     page::{self, ReadError},
     store::Store,
-    tables::{EPOCH_KEY, FORMAT, FORMAT_KEY, META, Tables},
     writer::{Change, Waiting, Writer},
 };
 
@@ -189,70 +188,6 @@ impl DiskLog {
 
 fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> EventError {
     EventError::Unavailable(error.into())
-}
-
-fn open_error(path: PathBuf, error: DatabaseError) -> DiskOpenError {
-    match error {
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-            DiskOpenError::InUse { path }
-        }
-        DatabaseError::Storage(redb::StorageError::Io(source))
-            if source.kind() != std::io::ErrorKind::InvalidData =>
-        {
-            DiskOpenError::Path { path, source }
-        }
-        error => DiskOpenError::Damaged {
-            path,
-            source: error.into(),
-        },
-    }
-}
-
-/// Makes the tables if they are not there, checks the format, and returns the epoch.
-fn prepare(store: &Store, path: &std::path::Path) -> Result<Epoch, DiskOpenError> {
-    let damaged = |error: redb::Error| match error {
-        redb::Error::Io(source) => DiskOpenError::Path {
-            path: path.to_owned(),
-            source,
-        },
-        error => DiskOpenError::Damaged {
-            path: path.to_owned(),
-            source: error.into(),
-        },
-    };
-    let (txn, _) = store.begin_write().map_err(|why| DiskOpenError::Damaged {
-        path: path.to_owned(),
-        source: why.into(),
-    })?;
-    let found = (|| {
-        let mut meta = txn.open_table(META)?;
-        let format = redb::ReadableTable::get(&meta, FORMAT_KEY)?.map(|format| format.value());
-        let epoch = redb::ReadableTable::get(&meta, EPOCH_KEY)?.map(|epoch| epoch.value());
-        let (format, epoch) = match (format, epoch) {
-            (Some(format), Some(epoch)) => (format, epoch),
-            _ => {
-                let epoch = fastrand::u64(..);
-                meta.insert(FORMAT_KEY, FORMAT)?;
-                meta.insert(EPOCH_KEY, epoch)?;
-                (FORMAT, epoch)
-            }
-        };
-        drop(meta);
-        if format == FORMAT {
-            drop(Tables::open(&txn)?);
-        }
-        Ok::<_, redb::Error>((format, epoch))
-    })()
-    .map_err(damaged)?;
-    let (format, epoch) = found;
-    if format != FORMAT {
-        return Err(DiskOpenError::Format {
-            path: path.to_owned(),
-            found: format,
-        });
-    }
-    txn.commit().map_err(|error| damaged(error.into()))?;
-    Ok(Epoch::from_bits(epoch))
 }
 
 #[async_trait]

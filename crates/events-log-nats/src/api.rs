@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::{error::unavailable, read::stored_at};
 
 /// How long a question other than an append may take in all.
-pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(4);
+pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(3);
 /// How long one attempt may take before it is made again.
 const ATTEMPT: Duration = Duration::from_millis(1_200);
 /// Between attempts, while there is no leader.
@@ -195,7 +195,8 @@ impl Api {
     ) -> Result<T, ApiError> {
         let end = tokio::time::Instant::now() + limit;
         loop {
-            let error = match self.call_once(what, body, ATTEMPT).await {
+            let left = end.saturating_duration_since(tokio::time::Instant::now());
+            let error = match self.call_once(what, body, ATTEMPT.min(left)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

@@ -23,6 +23,8 @@ use crate::{
 const RESEND_AFTER: Duration = Duration::from_millis(700);
 /// Between attempts, while there is no leader.
 const PAUSE: Duration = Duration::from_millis(40);
+/// How much longer an append may take that has to be looked for.
+const GRACE: Duration = Duration::from_millis(1_500);
 /// The most messages of one batch. The server takes 1,000; this is as large as places allow for in a read.
 pub(crate) const MAX_PARTS: usize = 32;
 /// The server has no room: of the stream, of the account, or on its disk.
@@ -90,7 +92,9 @@ pub(crate) async fn append(
         // No append ends there, so it cannot be the last place.
         return Err(conflict(append.last_sequence().await?));
     }
-    let sequence = append.make(end, expected_last.is_some()).await?;
+    // Looking for an own append takes time too; nobody knows the outcome when there is none left.
+    let made = timeout_at(end + GRACE, append.make(end, expected_last.is_some())).await;
+    let sequence = made.unwrap_or(Err(EventError::Timeout))?;
     add(&inner.counters.bytes_appended, size as u64);
     let first = end_of(sequence) + 1 - records.len() as u64;
     inner.note_append(user, sequence);

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    api::{ApiError, READ_DEADLINE, number, status},
+    api::{ApiError, number, status},
     append::MAX_PARTS,
     counters::add,
     error::unavailable,
@@ -31,6 +31,11 @@ const BATCH: usize = 512;
 const LEADER_BATCH: usize = 32;
 /// How long a batch may stand still before the leader is asked.
 const BATCH_DEADLINE: Duration = Duration::from_millis(1_500);
+
+/// After so long a page that has something is left as it is.
+const LEADER_DEADLINE: Duration = Duration::from_millis(1_500);
+/// How long a page may take, all questions together.
+const PAGE_DEADLINE: Duration = Duration::from_millis(4_500);
 
 /// A page that is being put together.
 struct Pager<'a> {
@@ -56,6 +61,17 @@ pub(crate) async fn read(
 ) -> EventResult<Page> {
     inner.check_life()?;
     check_user(user)?;
+    let reading = read_page(inner, user, after, max_bytes);
+    let read = tokio::time::timeout(PAGE_DEADLINE, reading).await;
+    read.unwrap_or_else(|_elapsed| Err(ApiError::NoAnswer.into_event_error()))
+}
+
+async fn read_page(
+    inner: &Inner,
+    user: &UserId,
+    after: u64,
+    max_bytes: usize,
+) -> EventResult<Page> {
     let subject = inner.names.of_user(user);
     let stream = &inner.names.stream;
     let Some(last) = inner.api.last(stream, &subject).await? else {
@@ -69,13 +85,13 @@ pub(crate) async fn read(
     let only = packet::read(last.sequence, last.body.clone()).ok();
     if only.is_some_and(|packet| !packet.part.is_continued && packet.entry.previous <= after) {
         pager.push(last.sequence, last.stored_at, last.body);
-        return Ok(pager.finish());
+        return Ok(pager.page);
     }
     pager.read_batch(&subject, last.sequence).await;
     if pager.page.records.is_empty() && pager.page.previous < end {
         pager.read_leader(&subject, last.sequence).await?;
     }
-    Ok(pager.finish())
+    Ok(pager.page)
 }
 
 /// The page of a user of whom nothing is kept: never was, or is gone with the stream's oldest messages. Then it is
@@ -232,7 +248,7 @@ impl<'a> Pager<'a> {
 
     /// Reads from the leader, message by message.
     async fn read_leader(&mut self, subject: &str, last: u64) -> EventResult<()> {
-        let end = Instant::now() + READ_DEADLINE;
+        let end = Instant::now() + LEADER_DEADLINE;
         let stream = &self.inner.names.stream;
         for _ in 0..LEADER_BATCH + MAX_PARTS {
             let has_some = !self.page.records.is_empty();
@@ -249,10 +265,6 @@ impl<'a> Pager<'a> {
             return Err(unavailable("the log cannot be read up to its last record"));
         }
         Ok(())
-    }
-
-    fn finish(self) -> Page {
-        self.page
     }
 }
 

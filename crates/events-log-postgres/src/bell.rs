@@ -190,6 +190,9 @@ impl Ringer {
                     self.rope.is_down.store(true, Ordering::Relaxed);
                     self.rope.counts.unheard.add(payloads.len() as u64);
                     self.connection = None;
+                    if self.life.is_over() {
+                        return;
+                    }
                     sleep(backoff).await;
                     backoff = (backoff * 2).min(MAX_BACKOFF);
                     // So that those who pass events on learn that it works again.

@@ -31,7 +31,7 @@ pub struct PostgresConfig {
     /// The schema that has the tables: a lower-case letter, then up to 39 lower-case letters, digits and `_`. It is
     /// made when it is not there.
     pub schema: String,
-    /// The most connections for calls, 1 to 256. The bell and each tail have one more.
+    /// The most connections for calls, 1 to 256. Polls, the bell and each tail have one more.
     pub max_connections: usize,
     /// How many records are kept of each user, at least 1. Up to an eighth more, at most 256, are there for a while.
     pub history_events: u64,

@@ -73,12 +73,10 @@ impl Connector {
             .identity(&self.statements)
             .await
             .map_err(|error| failed(&error))?;
-        if life.meet(identity) {
+        if life.meet(&identity) {
             return Ok(connection);
         }
-        Err(format!(
-            "PostgreSQL at {place} has another log than before: another life of it begins"
-        ))
+        Err(another_log(place))
     }
 }
 
@@ -124,6 +122,11 @@ impl Connection {
         let rows = self.query(statements, Call::Identity, &[]).await?;
         read_identity(&rows)
     }
+}
+
+/// What is said from when another log was met on.
+pub(crate) fn another_log(place: &str) -> String {
+    format!("PostgreSQL at {place} has another log than at the start; restart this process")
 }
 
 /// Reads the answer to [`Call::Identity`], which always has one row.

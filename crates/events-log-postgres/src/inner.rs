@@ -10,9 +10,9 @@ use crate::{
 /// An open log.
 pub(crate) struct Inner {
     pub(crate) pool: Pool,
+    /// One connection for polls, so that publishers who wait for locks do not hold them up.
+    pub(crate) poll_pool: Pool,
     pub(crate) life: Arc<Life>,
-    /// The turn of the life that was opened.
-    pub(crate) first_turn: u64,
     pub(crate) follows: Follows,
     pub(crate) bell: Bell,
     pub(crate) counts: Arc<Counts>,
@@ -51,7 +51,7 @@ impl Inner {
                     reason: crate::error::chain(&error),
                 })?;
         let counts = Arc::new(Counts::default());
-        let life = Arc::new(Life::new(identity, config.keep_epoch));
+        let life = Arc::new(Life::new(&identity, config.keep_epoch));
         let channel = config.channel();
         let bell = Bell::start(
             connector()?,
@@ -65,9 +65,10 @@ impl Inner {
             Arc::clone(&life),
             Arc::clone(&counts),
         );
+        let poll_pool = Pool::new(connector()?, 1, Arc::clone(&life), Arc::clone(&counts));
         Ok(Self {
             pool,
-            first_turn: life.turn(),
+            poll_pool,
             life,
             follows: Follows::new(),
             bell,

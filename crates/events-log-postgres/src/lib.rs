@@ -52,7 +52,8 @@
 //! PostgreSQL 13 or newer, a database in UTF-8, and the primary. What is acknowledged is as safe as a commit is there:
 //! with `synchronous_commit = off` a crash loses some, and with an asynchronous standby a promotion does. A promotion
 //! changes the timeline, and so the epoch of the log, by which clients are told; see
-//! [`PostgresConfig::keep_epoch`]. A pooler in transaction mode works with [`PostgresConfig::pooler`], for all but
+//! [`PostgresConfig::keep_epoch`]. Replicas need roles with the same rights, because the epoch is made of what they may
+//! see of the cluster. A pooler in transaction mode works with [`PostgresConfig::pooler`], for all but
 //! listening.
 //!
 //! # What this crate does not do
@@ -68,7 +69,8 @@
 //! 2. An error other than `Timeout` means that nothing was written.
 //! 3. Notifications are hints. Nothing depends on their order or their arrival.
 //! 4. Publishers never notify in the transaction of an append.
-//! 5. Every connection belongs to one life of the log; one that meets another database is not used.
+//! 5. A connection to another log than the one that was opened is not used, and ends the log for good: whoever has it
+//!    opens it anew.
 //! 6. No password is in a log line, an error or a `Debug` form.
 
 mod address;
@@ -83,6 +85,7 @@ mod life;
 mod listener;
 mod log;
 mod notice;
+mod page;
 mod pool;
 mod schema;
 mod statement;

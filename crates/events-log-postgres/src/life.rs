@@ -1,9 +1,6 @@
 //! Which log this is, and since when.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use events_core::Epoch;
 
@@ -18,12 +15,14 @@ pub(crate) struct Identity {
     pub(crate) cluster: String,
 }
 
-/// The log's present life. What has to do with the one before finds that the turn is another.
+/// The life that was opened, and whether it has ended.
+///
+/// Whoever keeps ids of it must not get numbers of another one; so it ends once and for all.
 #[derive(Debug)]
 pub(crate) struct Life {
     keep: bool,
-    present: Mutex<Identity>,
-    turn: AtomicU64,
+    epoch: Epoch,
+    is_over: AtomicBool,
 }
 
 impl Identity {
@@ -48,35 +47,28 @@ impl Identity {
 }
 
 impl Life {
-    pub(crate) fn new(identity: Identity, keep: bool) -> Self {
+    pub(crate) fn new(identity: &Identity, keep: bool) -> Self {
         Self {
             keep,
-            present: Mutex::new(identity),
-            turn: AtomicU64::new(0),
+            epoch: identity.epoch(keep),
+            is_over: AtomicBool::new(false),
         }
-    }
-
-    fn present(&self) -> MutexGuard<'_, Identity> {
-        self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
-        self.present().epoch(self.keep)
+        self.epoch
     }
 
-    pub(crate) fn turn(&self) -> u64 {
-        self.turn.load(Ordering::Acquire)
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
     }
 
-    /// Takes note of whom we have met; false if it is another log than before, which is the present one from here on.
-    pub(crate) fn meet(&self, identity: Identity) -> bool {
-        let mut present = self.present();
-        let is_same = present.epoch(self.keep) == identity.epoch(self.keep);
-        *present = identity;
-        if !is_same {
-            self.turn.fetch_add(1, Ordering::Release);
+    /// Takes note of whom we have met, and ends the life if it is another log; false if the life is over.
+    pub(crate) fn meet(&self, identity: &Identity) -> bool {
+        if identity.epoch(self.keep) != self.epoch {
+            self.is_over.store(true, Ordering::Release);
         }
-        is_same
+        !self.is_over()
     }
 }
 
@@ -93,22 +85,23 @@ mod tests {
     }
 
     #[test]
-    fn a_promotion_is_a_new_life_unless_it_is_kept() {
-        let life = Life::new(identity("00000001"), false);
-        let before = life.epoch();
-        assert!(life.meet(identity("00000001")));
-        assert!(!life.meet(identity("00000002")));
-        assert_ne!(life.epoch(), before);
-        assert_eq!(life.turn(), 1);
+    fn a_promotion_ends_a_life_for_good_unless_it_is_kept() {
+        let life = Life::new(&identity("00000001"), false);
+        assert!(life.meet(&identity("00000001")));
+        assert!(!life.meet(&identity("00000002")));
+        assert!(!life.meet(&identity("00000001")));
+        assert_ne!(
+            life.epoch(),
+            Life::new(&identity("00000002"), false).epoch()
+        );
 
-        let kept = Life::new(identity("00000001"), true);
-        assert!(kept.meet(identity("00000002")));
-        assert_eq!(kept.turn(), 0);
+        let kept = Life::new(&identity("00000001"), true);
+        assert!(kept.meet(&identity("00000002")));
     }
 
     #[test]
     fn the_epoch_is_the_same_in_every_version() {
-        let life = Life::new(identity("00000001"), false);
+        let life = Life::new(&identity("00000001"), false);
         assert_eq!(life.epoch().to_string(), "g8mammkc");
     }
 }

@@ -1,7 +1,7 @@
 //! A bounded number of connections, and calls with a deadline on them.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use tokio::{
 use tokio_postgres::{Row, types::ToSql};
 
 use crate::{
-    connection::{Connection, Connector},
+    connection::{Connection, Connector, another_log},
     counts::Counts,
     error::CallError,
     life::Life,
@@ -28,14 +28,7 @@ pub(crate) struct Pool {
     life: Arc<Life>,
     counts: Arc<Counts>,
     permits: Semaphore,
-    idle: Mutex<Idle>,
-}
-
-/// Connections that nobody uses, all of one life.
-#[derive(Default)]
-struct Idle {
-    turn: u64,
-    connections: Vec<Connection>,
+    idle: Mutex<Vec<Connection>>,
 }
 
 impl Pool {
@@ -99,8 +92,11 @@ impl Pool {
                     })?
             }
         };
-        let turn = self.life.turn();
-        let mut connection = match self.take_idle(turn) {
+        // After the wait, so that nothing is sent to another log.
+        if self.life.is_over() {
+            return Err(CallError::NotDone(another_log(self.place())));
+        }
+        let mut connection = match self.take_idle() {
             Some(connection) => connection,
             None => {
                 self.counts.connects.add(1);
@@ -118,7 +114,7 @@ impl Pool {
         let statements = &self.connector.statements;
         match timeout_at(deadline, connection.query(statements, call, parameters)).await {
             Ok(Ok(rows)) => {
-                self.put_idle(turn, connection);
+                self.idle().push(connection);
                 Ok(rows)
             }
             // The connection goes: what it has prepared may be what failed.
@@ -130,24 +126,17 @@ impl Pool {
         }
     }
 
-    fn take_idle(&self, turn: u64) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.turn != turn {
-            idle.connections.clear();
-            idle.turn = turn;
-        }
-        while let Some(connection) = idle.connections.pop() {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle();
+        while let Some(connection) = idle.pop() {
             if !connection.is_closed() {
                 return Some(connection);
             }
         }
         None
-    }
-
-    fn put_idle(&self, turn: u64, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.turn == turn {
-            idle.connections.push(connection);
-        }
     }
 }

@@ -63,7 +63,6 @@ struct Follower {
     ask_at: Instant,
     poll_at: Instant,
     failing_since: Option<Instant>,
-    turn: u64,
     ears: Ears,
     backoff: Duration,
     probe_at: Instant,
@@ -86,6 +85,8 @@ enum State {
     New,
     Up,
     Down,
+    /// The log is another one, and nothing more is said of it.
+    Over,
 }
 
 /// What a tail waits for.
@@ -113,7 +114,6 @@ impl Follower {
                 Ears::Open(_) | Ears::Opening(_) => now + FIRST_POLL,
             },
             failing_since: None,
-            turn: inner.first_turn,
             ears,
             backoff: MIN_BACKOFF,
             probe_at: now + PROBE_EVERY,
@@ -128,15 +128,22 @@ impl Follower {
             if let Some(said) = self.ready.pop_front() {
                 return said;
             }
+            if self.state == State::Over {
+                return future::pending().await;
+            }
             let step = self.wait().await;
             self.take(step).await;
         }
     }
 
     async fn wait(&mut self) -> Step {
-        // First, so that a flood of notifications cannot put it off.
-        if Instant::now() >= self.poll_at {
+        // First, so that a flood of what is heard cannot put them off.
+        let now = Instant::now();
+        if now >= self.poll_at {
             return Step::Poll;
+        }
+        if !self.asked.is_empty() && now >= self.ask_at {
+            return Step::Ask;
         }
         tokio::select! {
             biased;
@@ -254,6 +261,12 @@ impl Follower {
         let n_before = self.ready.len();
         let outcome = self.look(&users).await;
         let found = self.ready.split_off(n_before);
+        if self.inner.life.is_over() {
+            self.state = State::Over;
+            self.ears = Ears::None;
+            self.ready.push_back(Tailed::Replaced);
+            return;
+        }
         if let Err(text) = outcome {
             self.fail(text);
         } else {
@@ -281,28 +294,19 @@ impl Follower {
 
     /// Says what is due after a poll that succeeded.
     fn announce(&mut self) {
-        let turn = self.inner.life.turn();
-        let is_replaced = turn != self.turn;
-        if is_replaced {
-            self.turn = turn;
-            self.told.clear();
-            self.poll_at = Instant::now();
-            self.ready.push_back(Tailed::Replaced);
-        }
         if self.state != State::Up {
-            self.ready.push_back(Tailed::Up);
+            self.state = State::Up;
+            self.ready.extend([Tailed::Up, Tailed::Started]);
         }
-        if is_replaced || self.state != State::Up {
-            self.ready.push_back(Tailed::Started);
-        }
-        self.state = State::Up;
     }
 
     /// Asks for the last places of users, and for which log this is.
     async fn look(&mut self, users: &[UserId]) -> Result<(), String> {
         let rows = call(&self.inner, Call::Identity, &[]).await?;
         let identity = read_identity(&rows).map_err(|error| chain(&error))?;
-        self.inner.life.meet(identity);
+        if !self.inner.life.meet(&identity) {
+            return Err("another log".to_owned());
+        }
         for users in users.chunks(CHUNK) {
             let names: Vec<_> = users.iter().map(|user| to_column(user.as_str())).collect();
             let known: Vec<i64> = users
@@ -324,7 +328,7 @@ async fn call(
     call: Call,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Row>, String> {
-    let outcome = inner.pool.call(call, parameters, POLL_LIMIT).await;
+    let outcome = inner.poll_pool.call(call, parameters, POLL_LIMIT).await;
     outcome.map_err(|error: CallError| error.text().to_owned())
 }
 

@@ -6,6 +6,8 @@ use events_broadcast::Limits;
 use events_core::{Clock, SystemClock};
 use events_models::agui::fold;
 
+use crate::replica::{PAGE_BYTES, READS_AT_ONCE};
+
 /// Bounds of an [`EventRouter`](crate::EventRouter).
 #[derive(Clone, Debug)]
 pub struct RouterConfig {
@@ -69,6 +71,18 @@ impl RouterConfig {
             total_bytes: self.limits.total_bytes / 8,
             ..self.limits.clone()
         }
+    }
+
+    /// Computes the most bytes that the reading of users' logs takes on top, for a router that stands on a log: of so
+    /// many users at once a history is held as it was read and as it is kept, and a checkpoint beside what it says.
+    #[must_use]
+    pub const fn worst_case_reading(&self) -> usize {
+        let of_user = self
+            .limits
+            .bytes
+            .saturating_add(self.fold_bytes)
+            .saturating_mul(2);
+        READS_AT_ONCE.saturating_mul(of_user.saturating_add(PAGE_BYTES))
     }
 
     /// Computes the most bytes that the logs and the order state of a router can take, without connections and

@@ -2,7 +2,7 @@
 
 use std::{fmt, thread};
 
-use crate::Settings;
+use crate::{LogSpec, Settings};
 
 /// The most memory that a hub can take, in bytes, if every bound is reached at once.
 ///
@@ -20,6 +20,9 @@ const PROCESS: usize = 32 << 20;
 /// shortest events that there are, with what the log keeps of them. Each worker thread is at one body at a time, since
 /// reading and appending do not wait for anything.
 const BYTES_PER_BODY_BYTE: usize = 40;
+
+/// What a log behind the hub takes: appends that are under way, pages of its file or of its answers.
+const LOG: usize = 192 << 20;
 
 /// What the allocator holds beside what is in use, in percent of it.
 const ALLOCATOR_PERCENT: usize = 25;
@@ -45,6 +48,10 @@ impl WorstCase {
             ("reading bodies", n_workers.saturating_mul(of_reading)),
             ("process", PROCESS),
         ]);
+        if settings.log != LogSpec::Memory {
+            parts.push(("reading the log", router.worst_case_reading()));
+            parts.push(("log", LOG));
+        }
         let in_use = parts
             .iter()
             .fold(0, |sum: usize, (_, n)| sum.saturating_add(*n));

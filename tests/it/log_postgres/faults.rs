@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use events_core::{EventLog, Tailed, UserId};
+use events_core::{EventError, EventLog, Tailed, UserId};
 use events_log_postgres::{PostgresConfig, PostgresLog};
 use events_tests::{
     deadline::{PATIENCE, within},
@@ -144,12 +144,13 @@ async fn a_promotion_is_another_life_unless_it_is_kept() -> io::Result<()> {
         matches!(tailed, Tailed::Replaced)
     })
     .await?;
-    started(tail).await?;
-    assert_ne!(log.epoch(), of_log);
-    assert_eq!(
-        log.append(&ada, &[record("2")], 0, Some(3)).await.unwrap(),
-        4
-    );
+    assert_eq!(log.epoch(), of_log);
+    is_over(&log, &ada).await;
+    // Whoever opens it again has the new life, and goes on behind what the standby had.
+    let again = of_cluster(&primary, &standby, false).await;
+    assert_ne!(again.epoch(), of_log);
+    let place = again.append(&ada, &[record("2")], 0, Some(3)).await;
+    assert_eq!(place.unwrap(), 4);
 
     kept.follow(&ada);
     until(tail_of_kept, "the new record", |tailed| {
@@ -161,20 +162,18 @@ async fn a_promotion_is_another_life_unless_it_is_kept() -> io::Result<()> {
     Ok(())
 }
 
-/// A log that is made anew under a running replica is another one, and is taken up as such.
+/// A log that is made anew under a running replica is another one; numbers of it must not get the old epoch.
 #[tokio::test]
 async fn a_log_that_is_made_anew_is_noticed() -> io::Result<()> {
     let Some(server) = server("a_log_that_is_made_anew_is_noticed").await else {
         return Ok(());
     };
     let (log, ada) = (open(config(&server)).await, UserId::from("ada"));
-    let epoch = log.epoch();
     log.append(&ada, &[record("1")], 0, None).await.unwrap();
     let mut tail = log.tail();
     started(&mut tail).await?;
-    server
-        .psql("postgres", "drop schema events cascade")
-        .await?;
+    let psql = server.psql("postgres", "drop schema events cascade");
+    psql.await?;
     let error = log.append(&ada, &[record("1")], 0, None).await.unwrap_err();
     let text = std::error::Error::source(&error).unwrap().to_string();
     assert!(text.contains("gone"), "{text}");
@@ -183,11 +182,16 @@ async fn a_log_that_is_made_anew_is_noticed() -> io::Result<()> {
         matches!(tailed, Tailed::Replaced)
     })
     .await?;
-    assert_eq!(log.epoch(), other.epoch());
-    assert_ne!(log.epoch(), epoch);
-    assert_eq!(
-        log.append(&ada, &[record("1")], 0, Some(0)).await.unwrap(),
-        1
-    );
+    assert_ne!(log.epoch(), other.epoch());
+    is_over(&*log, &ada).await;
+    assert_eq!(other.read(&ada, 0, 1_000).await.unwrap().last, 0);
     Ok(())
+}
+
+/// Checks that nothing is taken any more, and that the text says what to do.
+async fn is_over(log: &dyn EventLog, user: &UserId) {
+    let error = log.append(user, &[record("1")], 0, None).await.unwrap_err();
+    assert!(matches!(error, EventError::Unavailable(_)), "{error:?}");
+    let text = std::error::Error::source(&error).unwrap().to_string();
+    assert!(text.contains("restart"), "{text}");
 }

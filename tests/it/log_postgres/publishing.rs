@@ -196,6 +196,35 @@ async fn numbers_are_seen_in_the_order_of_commits() -> io::Result<()> {
 }
 
 #[tokio::test]
+async fn publishers_that_wait_for_a_lock_do_not_hold_up_news() -> io::Result<()> {
+    let Some(server) = server("publishers_that_wait_for_a_lock").await else {
+        return Ok(());
+    };
+    let mut config = config(&server);
+    config.max_connections = 1;
+    config.poll = Duration::from_millis(50);
+    let (log, ada, eve) = (open(config).await, UserId::from("ada"), UserId::from("eve"));
+    server.psql("postgres", APPLICATION).await?;
+    log.follow(&eve);
+    let mut tail = log.tail();
+    started(&mut tail).await?;
+    let mut session = server.session("app")?;
+    session
+        .run(&format!("begin; {};", publish("ada", 1, None)))
+        .await?;
+    let records = [record("0")];
+    let waiting = log.append(&ada, &records, 0, None);
+    let news = async {
+        psql(&server, &publish("eve", 1, None)).await;
+        advanced(&mut tail, &eve, 1).await
+    };
+    tokio::select! {
+        outcome = waiting => panic!("the append came first: {outcome:?}"),
+        heard = news => heard,
+    }
+}
+
+#[tokio::test]
 async fn two_applications_and_a_hub_publish_at_once_and_nothing_is_skipped() -> io::Result<()> {
     let Some(server) = server("two_applications_and_a_hub_publish_at_once").await else {
         return Ok(());

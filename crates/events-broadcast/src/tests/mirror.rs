@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use events_core::{Channel, Epoch, EventError, EventId, Logged, Record, SystemClock};
-use events_sse::GapReason;
+use events_sse::{ClosingReason, GapReason};
 
 use super::*;
 use crate::{Attach, ConnectError, Limits, Missed, Next, View};
@@ -137,4 +137,22 @@ async fn a_log_that_is_opened_again_tells_its_readers_of_the_hole() {
         "{next:?}"
     );
     assert_eq!(texts(&mut reader).await, [(21, "21".to_owned())]);
+}
+
+#[tokio::test]
+async fn who_has_seen_what_the_log_has_lost_is_sent_away() {
+    let (store, notes, epoch) = mirror(true);
+    store
+        .open(&ada(), 0, vec![logged(1), logged(2)], 2)
+        .unwrap();
+    let mut reader = notes.connect(&ada(), Attach::now()).unwrap();
+    assert!(poll(&mut reader).is_none());
+    store.open(&ada(), 0, vec![logged(1)], 1).unwrap();
+    let next = reader.next(&mut Batch::default()).await;
+    assert_eq!(next, Next::Closed(ClosingReason::Draining));
+    let cursor = EventId::new(epoch, 2, 7).to_string();
+    let again = notes
+        .connect(&ada(), Attach::from_cursor(Some(&cursor)))
+        .unwrap();
+    assert_eq!(again.missed().unwrap().reason, GapReason::Unknown);
 }

@@ -88,7 +88,7 @@ async fn check(log: &DiskLog, user: &UserId, told: &mut Told, what: &str) {
 /// Each cut leaves what was synced and any part of what was not; the next life goes on from there and is cut too.
 #[tokio::test]
 async fn nothing_that_was_acknowledged_is_lost_when_the_power_goes() {
-    let n_runs: u64 = std::env::var("EVENTS_DISK_POWER_CUTS").map_or(30, |n| {
+    let n_runs: u64 = std::env::var("EVENTS_DISK_POWER_CUTS").map_or(20, |n| {
         n.parse().expect("EVENTS_DISK_POWER_CUTS is a number")
     });
     for seed in 0..n_runs {
@@ -104,7 +104,7 @@ async fn nothing_that_was_acknowledged_is_lost_when_the_power_goes() {
             for (user, told) in users.iter().zip(&mut told) {
                 check(&log, user, told, &what).await;
             }
-            faulty.cut_power_after(random.u64(0..400));
+            faulty.cut_power_after(random.u64(0..200));
             append_until_dark(&log, &users, &mut told).await;
             drop(log);
             faulty = faulty.after_power_cut(&mut random);

@@ -39,13 +39,14 @@ pub use stats::ReplicaStats;
 
 pub(crate) use note::Note;
 pub(crate) use publishing::split_live;
+pub(crate) use reading::PAGE_BYTES;
 
 use health::Health;
 use mirror::Mirror;
 use stats::ReplicaCounters;
 
 /// Logs that are read at the same time; each read may hold a user's whole history.
-const READS_AT_ONCE: usize = 16;
+pub(crate) const READS_AT_ONCE: usize = 16;
 
 /// What a router and the work behind it share.
 pub(crate) struct Shared {

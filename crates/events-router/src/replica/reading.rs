@@ -13,7 +13,7 @@ use super::{
 use crate::EventRouter;
 
 /// What is asked of the log at once, in bytes of JSON.
-const PAGE_BYTES: usize = 1 << 20;
+pub(crate) const PAGE_BYTES: usize = 1 << 20;
 
 impl Shared {
     /// Brings a user's state to the end of his log, and answers those who wait for that.
@@ -101,8 +101,9 @@ impl Shared {
     ) -> EventResult<()> {
         loop {
             let page = self.log.read(&mirror.user, applied, PAGE_BYTES).await?;
-            if page.previous > applied {
-                // Some of what came is gone for everybody; what it has led to is in the checkpoints.
+            if page.previous > applied || page.last < applied {
+                // Some of what came is gone for everybody, and what it has led to is in the checkpoints; or the log has
+                // lost what it had acknowledged, and the user's state is what is left.
                 mirror.lock().phase = Phase::New;
                 return self.load(router, mirror).await;
             }
