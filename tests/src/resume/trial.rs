@@ -39,7 +39,8 @@ pub struct Plan {
     pub period: Duration,
     /// How long a client stays with a hub, at least and at most, in milliseconds.
     pub stay_ms: std::ops::Range<u64>,
-    /// How soon after a fault everybody has to have news, beyond what that takes just before it.
+    /// How soon after a fault everybody has to have news, beyond what that takes just before it, and what the
+    /// log takes by its own rules.
     pub recovery: Duration,
     /// From which everything is drawn.
     pub seed: u64,
@@ -189,7 +190,7 @@ impl Trial {
             // A busy machine is slow without any fault.
             let before = self.recover(Instant::now(), 2 * PATIENCE).await;
             let before = before.unwrap_or(2 * PATIENCE);
-            let limit = before + self.plan.recovery;
+            let limit = before + self.plan.recovery + fault.engine_time(self.plan.engine);
             let begun_at = Instant::now();
             fault.begin(hubs, engine).await?;
             rest(time).await;
