@@ -90,9 +90,17 @@ async fn trial(name: &str, kind: EngineKind) -> io::Result<()> {
         }
     }
     if is_soak() {
-        rest(Duration::from_secs(32).saturating_sub(began_at.elapsed())).await;
+        // Half a minute after the hub has noticed.
+        rest(Duration::from_secs(30).saturating_sub(began_at.elapsed())).await;
         for (address, stream) in addresses.into_iter().zip(&mut streams) {
-            assert_eq!(ready(address).await?, 503);
+            let mut ticks = interval(Duration::from_millis(100));
+            within("a hub that is not ready", PATIENCE, async {
+                while ready(address).await? != 503 {
+                    ticks.tick().await;
+                }
+                Ok(())
+            })
+            .await?;
             let beats = stream
                 .read_until(PATIENCE, says(r#"{"type":"heartbeat"}"#))
                 .await?;
