@@ -187,6 +187,11 @@ impl Trial {
         let mut rows = Vec::new();
         for (fault, time) in faults {
             rest(pause).await;
+            let mut ledgers = self.users.iter().flat_map(|user| &user.ledgers);
+            if ledgers.any(Ledger::has_stopped) {
+                // Its user will have no more news, whatever happens.
+                break;
+            }
             // A busy machine is slow without any fault.
             let before = self.recover(Instant::now(), 2 * PATIENCE).await;
             let before = before.unwrap_or(2 * PATIENCE);
