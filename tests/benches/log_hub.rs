@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p events-tests --bench log_hub [-- SECONDS]`, five seconds a line by default. PostgreSQL runs with
 //! `fsync` off here, so it is the work that is measured and not the disk; on a busy machine read ratios.
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+#![expect(clippy::print_stderr, reason = "errors go to standard error")]
 
 use std::{
     error::Error,

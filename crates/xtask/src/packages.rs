@@ -37,7 +37,8 @@ pub(crate) fn set_up(root: &Path) -> Result<(), String> {
     browser(root)?;
     terminal(root)?;
     postgres(root)?;
-    pgbouncer(root)
+    pgbouncer(root)?;
+    load_balancer(root)
 }
 
 /// Installs one folder of Node packages, exactly as locked.

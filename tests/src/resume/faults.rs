@@ -79,6 +79,19 @@ pub fn schedule(
 }
 
 impl Fault {
+    /// Returns how long the log itself may be away after it, by its own rules.
+    #[must_use]
+    pub const fn engine_time(self, kind: EngineKind) -> Duration {
+        match (self, kind) {
+            // A cluster of NATS chooses another leader four to nine seconds after the last word of the old one.
+            (
+                Self::EngineKilled(_) | Self::EnginePaused(_),
+                EngineKind::Nats { n_servers: 2.. },
+            ) => Duration::from_secs(9),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Makes it happen.
     ///
     /// # Errors

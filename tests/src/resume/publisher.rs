@@ -68,6 +68,12 @@ impl Ledger {
         self.lock().acked.last().map(|acked| acked.id.clone())
     }
 
+    /// Tells whether it was answered as nobody should be, and has stopped.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        !self.lock().complaints.is_empty()
+    }
+
     /// Counts what was acknowledged.
     #[must_use]
     pub fn n_acked(&self) -> usize {

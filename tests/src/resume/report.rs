@@ -42,7 +42,9 @@ pub struct Row {
     pub at: Duration,
     /// How long it lasted.
     pub lasted: Duration,
-    /// How long after its end every client had news that were published after it; none if that took too long.
+    /// How long news took just before it.
+    pub before: Duration,
+    /// How long after its end every client had news that were published after it; none if they never had.
     pub recovered: Option<Duration>,
     /// Events that were acknowledged by then.
     pub n_acked: usize,
@@ -59,21 +61,22 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}, seed {}", self.name, self.seed)?;
-        let (at, lasted, recovered) = ("at", "lasted", "recovered");
+        let (at, before, lasted, recovered) = ("at", "before", "lasted", "recovered");
         writeln!(
             f,
-            "  {:<18}{at:>9}{lasted:>9}{recovered:>11}{:>9}",
+            "  {:<18}{at:>9}{before:>9}{lasted:>9}{recovered:>11}{:>9}",
             "fault", "acked"
         )?;
         for row in &self.rows {
             let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
             writeln!(
                 f,
-                "  {:<18}{:>9}{:>9}{:>11}{:>9}",
+                "  {:<18}{:>9}{:>9}{:>9}{:>11}{:>9}",
                 format!("{:?}", row.fault),
                 seconds(row.at),
+                seconds(row.before),
                 seconds(row.lasted),
-                row.recovered.map_or_else(|| "too late".to_owned(), seconds),
+                row.recovered.map_or_else(|| "never".to_owned(), seconds),
                 row.n_acked,
             )?;
         }
