@@ -26,7 +26,7 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::{MissedTickBehavior, interval_at, sleep},
+    time::{Instant as Tick, MissedTickBehavior, interval_at},
 };
 
 const STREAMS: usize = 200;
@@ -169,7 +169,7 @@ async fn answer(mut stream: TcpStream, began: Instant, n_events: u64) -> io::Res
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await?;
     let gap = Duration::from_secs(1) / u32::try_from(EVENTS_A_SECOND).unwrap_or(1);
-    let first = tokio::time::Instant::now() + gap.mul_f64(fastrand::f64());
+    let first = Tick::now() + gap.mul_f64(fastrand::f64());
     let mut ticks = interval_at(first, gap);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     for _ in 0..n_events {
@@ -198,6 +198,11 @@ async fn read_request(stream: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets the run go on for a while.
+async fn pause(time: Duration) {
+    interval_at(Tick::now() + time, time).tick().await;
+}
+
 /// What the clients of one round have seen, in microseconds.
 #[derive(Default)]
 struct Seen {
@@ -211,15 +216,15 @@ async fn measure(way: &Way, began: Instant) -> Outcome<Figures> {
         let stream = ask(way.address, "GET", "/llm/streams").await?;
         watching.spawn(watch(stream, at < way.stopped));
     }
-    sleep(Duration::from_millis(300)).await;
+    pause(Duration::from_millis(300)).await;
     let before = way.process.map(cost).transpose()?;
     let seen = Arc::new(Mutex::new(Seen::default()));
     let mut clients = JoinSet::new();
     for _ in 0..STREAMS {
         clients.spawn(read_answer(way.address, way.path, began, Arc::clone(&seen)));
-        sleep(Duration::from_millis(2)).await;
+        pause(Duration::from_millis(2)).await;
     }
-    sleep(Duration::from_secs(2)).await;
+    pause(Duration::from_secs(2)).await;
     let during = way.process.map(cost).transpose()?;
     while let Some(ended) = clients.join_next().await {
         ended??;
@@ -386,7 +391,7 @@ impl Nginx {
             if began.elapsed() > Duration::from_secs(5) {
                 return Err("nginx does not start; is it installed?".into());
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::park_timeout(Duration::from_millis(20));
         }
         Ok(Self { master, address })
     }
