@@ -1,9 +1,9 @@
 //! What the LLM gateway adds: delay of each chunk and of the first byte, CPU, memory; beside the same client going
 //! direct, and through nginx as a plain proxy, in one run.
 //!
-//! `taskset -c 1 cargo bench -p events-tests --bench llm_gateway [-- SECONDS]`, six seconds a line by default, with
+//! `taskset -c 1 cargo bench -p events-tests --bench llm_gateway [-- SECONDS [RATE]]`, six seconds a line by default, with
 //! `cargo build --release` before it. The hub and nginx run on core 0; provider and clients are this process. 200
-//! answers at once, 100 events a second each. Rows are medians of three interleaved rounds; compare rows of one run.
+//! answers at once, RATE (100) events a second each. Rows are medians of three interleaved rounds; compare rows of one run.
 
 #![expect(
     clippy::print_stdout,
@@ -30,21 +30,22 @@ use tokio::{
 };
 
 const STREAMS: usize = 200;
-const EVENTS_A_SECOND: u64 = 100;
 const ROUNDS: usize = 3;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> ExitCode {
-    let seconds = std::env::args()
+    let numbers: Vec<u64> = std::env::args()
         .filter_map(|word| word.parse().ok())
-        .next_back();
+        .collect();
+    let seconds = numbers.first().copied().unwrap_or(6).max(1);
+    let rate = numbers.get(1).copied().unwrap_or(100).max(1);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let outcome = runtime
         .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(run(seconds.unwrap_or(6))));
+        .and_then(|runtime| runtime.block_on(run(seconds, rate)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -76,13 +77,13 @@ struct Figures {
     events: f64,
 }
 
-async fn run(seconds: u64) -> Outcome<()> {
+async fn run(seconds: u64, rate: u64) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let began = Instant::now();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let provider = listener.local_addr()?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(provide(listener, began, seconds * EVENTS_A_SECOND));
+    tasks.spawn(provide(listener, began, rate, seconds * rate));
     let (mut hub, hub_address) = hub(provider).await?;
     let nginx = Nginx::start(folder.path(), provider)?;
     let hub_id = Some(hub.id().ok_or("the hub has ended")?);
@@ -154,21 +155,21 @@ async fn run(seconds: u64) -> Outcome<()> {
 }
 
 /// Answers each request with a stream whose events say when they were written.
-async fn provide(listener: TcpListener, began: Instant, n_events: u64) {
+async fn provide(listener: TcpListener, began: Instant, rate: u64, n_events: u64) {
     let mut answers = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        answers.spawn(answer(stream, began, n_events));
+        answers.spawn(answer(stream, began, rate, n_events));
         while answers.try_join_next().is_some() {}
     }
 }
 
-async fn answer(mut stream: TcpStream, began: Instant, n_events: u64) -> io::Result<()> {
+async fn answer(mut stream: TcpStream, began: Instant, rate: u64, n_events: u64) -> io::Result<()> {
     stream.set_nodelay(true)?;
     read_request(&mut stream).await?;
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await?;
-    let gap = Duration::from_secs(1) / u32::try_from(EVENTS_A_SECOND).unwrap_or(1);
+    let gap = Duration::from_secs(1) / u32::try_from(rate).unwrap_or(1);
     let first = Tick::now() + gap.mul_f64(fastrand::f64());
     let mut ticks = interval_at(first, gap);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);

@@ -4,7 +4,8 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use axum::{
@@ -14,7 +15,10 @@ use axum::{
 use events_broadcast::Batch;
 use events_core::{ConnectionId, Frame, UserId};
 use futures_util::{Stream, StreamExt as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Sleep, sleep},
+};
 
 use crate::{
     Problem, RequestContext, StreamState,
@@ -26,10 +30,15 @@ use crate::{
     streams::stream,
 };
 
+/// How long frames are gathered after some were sent, so that a busy stream is written in pieces and not frame by
+/// frame: people who watch do not see the difference, and those who are watched do not pay for each watcher.
+const PACE: Duration = Duration::from_millis(20);
+
 impl StreamState {
     /// Makes a GET stream of frames for operators, with the head, the heartbeats and the drain of all other streams.
     ///
-    /// `open` makes the frames of one connection; they are asked for only as fast as the client reads. The stream has
+    /// `open` makes the frames of one connection; they are asked for only as fast as the client reads,
+    /// and gathered for 20 ms after some were sent. The stream has
     /// no ids, so a client that comes back begins anew. At most `most` clients read at the same time; each also has
     /// one of the places of all streams. `name` is that of the stream in metrics and spans.
     pub fn operator_stream<S>(
@@ -74,6 +83,7 @@ impl StreamState {
             frames: Box::pin(open().fuse()),
             _place: own_place,
             stash: None,
+            rest: None,
             user: context.user_id().clone(),
             connection: ConnectionId::generate(),
             drain: Some(begun(self.inner.drain.clone())),
@@ -93,6 +103,8 @@ pub(crate) struct Frames {
     frames: Pin<Box<dyn Stream<Item = Frame> + Send>>,
     /// A large frame that has to come alone.
     stash: Option<Frame>,
+    /// Until when frames are gathered before they are looked at again.
+    rest: Option<Pin<Box<Sleep>>>,
     /// The place among those who read this stream.
     _place: OwnedSemaphorePermit,
     user: UserId,
@@ -119,6 +131,10 @@ impl Frames {
             context.waker().wake_by_ref();
         }
         batch.events.clear();
+        if let Some(rest) = &mut self.rest {
+            ready!(rest.as_mut().poll(context));
+            self.rest = None;
+        }
         let mut n_bytes = 0;
         while batch.events.len() < Batch::MAX_EVENTS && n_bytes < Batch::MAX_BYTES {
             let next = match self.stash.take() {
@@ -140,9 +156,13 @@ impl Frames {
             batch.events.push((None, frame));
         }
         if batch.events.is_empty() {
-            Poll::Pending
-        } else {
-            Poll::Ready(Step::Events)
+            return Poll::Pending;
         }
+        // Whoever is behind goes on at once.
+        let is_full = batch.events.len() == Batch::MAX_EVENTS || n_bytes >= Batch::MAX_BYTES;
+        if !is_full && self.stash.is_none() {
+            self.rest = Some(Box::pin(sleep(PACE)));
+        }
+        Poll::Ready(Step::Events)
     }
 }
