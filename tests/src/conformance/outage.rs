@@ -196,6 +196,10 @@ pub(super) async fn nothing_lost(engine: &dyn Engine) -> Kept {
     while let Some(done) = tasks.join_next().await {
         done.map_err(|error| Miss::Broken(error.to_string()))??;
     }
+    // Who had nothing to write at the end may still be finding the engine again.
+    for log in &logs {
+        is_back(log, &users[0]).await?;
+    }
     let want: Vec<u64> = (0..n_records).collect();
     for user in &users {
         let page = read_all(&logs[0], user, 0).await?;
