@@ -83,6 +83,7 @@ bounds! {
 pub struct Edge {
     bound_hits: Family<BoundHit, Counter>,
     sockets: Gauge,
+    taken_over: Counter,
 }
 
 impl Edge {
@@ -96,6 +97,14 @@ impl Edge {
     pub fn set_sockets(&self, n_sockets: usize) {
         self.sockets
             .set(i64::try_from(n_sockets).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(feature = "serve")]
+impl Edge {
+    /// Counts that a stream was given its socket.
+    pub(crate) fn count_taken_over(&self) {
+        self.taken_over.inc();
     }
 }
 
@@ -130,6 +139,11 @@ impl Metrics {
             self.edge.bound_hits.clone(),
         );
         registry.register("sockets", "Open sockets", self.edge.sockets.clone());
+        registry.register(
+            "sockets_taken_over",
+            "Streams that were given their socket",
+            self.edge.taken_over.clone(),
+        );
     }
 
     pub(crate) fn hit(&self, bound: Bound) {
