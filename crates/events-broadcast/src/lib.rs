@@ -51,6 +51,8 @@ mod fault;
 mod guard;
 mod limits;
 mod mirror;
+mod reading;
+mod shared_wires;
 mod stats;
 mod store;
 mod subscription;
@@ -58,6 +60,7 @@ mod trim;
 mod user_log;
 mod view;
 mod watcher;
+mod wire;
 
 #[cfg(test)]
 mod model_tests;
@@ -74,3 +77,4 @@ pub use store::LogStore;
 pub use subscription::{Batch, Missed, Next, Subscription};
 pub use view::{EnvelopeRule, View};
 pub use watcher::ConnectionInfo;
+pub use wire::{NextWire, Wire};

@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use events_core::{Channel, ManualClock, Record, UserId};
+use events_core::{Channel, Frame, ManualClock, Record, UserId};
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use crate::{
-    Attach, Batch, GenericBroadcaster, Limits, LogStore, Next, Subscription, View, fault::Fault,
+    Attach, Batch, GenericBroadcaster, Limits, LogStore, Next, NextWire, Subscription, View,
+    fault::Fault,
 };
 
 const CLIENTS: usize = 4;
@@ -230,13 +231,40 @@ impl World {
         };
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..batches {
-            match subscription.poll_next(&mut context, &mut self.batch) {
+            // Half of the clients read what goes out, the others what it is made of.
+            let polled = if client.is_multiple_of(2) {
+                subscription.poll_next(&mut context, &mut self.batch)
+            } else {
+                subscription
+                    .poll_wire(&mut context)
+                    .map(|next| read_wire(next, &mut self.batch))
+            };
+            match polled {
                 Poll::Ready(next) => log.take(&next, &self.batch)?,
                 Poll::Pending => break,
             }
         }
         Ok(())
     }
+}
+
+/// Reads the blocks of a wire back into a batch.
+fn read_wire(next: NextWire, batch: &mut Batch) -> Next {
+    batch.events.clear();
+    let wire = match next {
+        NextWire::Events(wire) => wire,
+        NextWire::Missed(missed) => return Next::Missed(missed),
+        NextWire::Closed(reason) => return Next::Closed(reason),
+    };
+    let blocks = wire.into_blocks().concat();
+    let text = String::from_utf8(blocks).expect("the payloads are text");
+    for block in text.split_terminator("\n\n") {
+        let lines = block.strip_prefix("id: ").expect("an id");
+        let (id, json) = lines.split_once("\ndata: ").expect("a payload");
+        let frame = Frame::json(json.to_owned());
+        batch.events.push((Some(id.parse().expect("an id")), frame));
+    }
+    Next::Events
 }
 
 fn search(fault: Option<Fault>, cases: u32) -> Result<(), String> {

@@ -4,6 +4,7 @@ mod bounds;
 mod mirror;
 mod reading;
 mod slots;
+mod wires;
 
 use std::{
     sync::Arc,

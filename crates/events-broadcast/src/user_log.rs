@@ -12,6 +12,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::{
+    shared_wires::SharedWires,
     store::Wakers,
     subscription::{Batch, Missed},
     watcher::{Intake, Watcher},
@@ -100,6 +101,7 @@ impl UserLog {
             evicted_by_age: false,
             seen: Channels::NONE,
             watchers: Slab::new(),
+            wires: SharedWires::default(),
             touched_ms: now_ms,
             removed: false,
         };
@@ -128,6 +130,8 @@ pub(crate) struct UserState {
     /// The channels that have had an event in this log.
     seen: Channels,
     pub(crate) watchers: Slab<Watcher>,
+    /// What several connections read, while some of them have yet to.
+    pub(crate) wires: SharedWires,
     /// When it was last appended to or attached to, in milliseconds.
     pub(crate) touched_ms: i64,
     /// It is no longer in the store; whoever finds it so looks the user up again.
@@ -164,7 +168,9 @@ impl UserState {
         } else if self.ring.len() * 4 < n_before {
             self.ring.shrink_to(self.ring.len() * 2);
         }
-        entry.charged() + (n_before - self.ring.capacity()) * size_of::<Entry>()
+        entry.charged()
+            + (n_before - self.ring.capacity()) * size_of::<Entry>()
+            + self.wires.drop_through(entry.seq)
     }
 
     /// Begins anew after this place, as if what came before had never been here. The ring must be empty.

@@ -47,12 +47,7 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     pub(crate) fn wants(&self, entry: &Entry) -> bool {
-        self.closing.is_none()
-            && self.view.view.follows.contains(entry.channel)
-            && self
-                .scope
-                .as_ref()
-                .is_none_or(|scope| entry.scope.as_ref() == Some(scope))
+        self.closing.is_none() && self.view.view.carries(entry, self.scope.as_ref())
     }
 
     /// Frees the slot of a cursor and returns the task to wake, so that the stream can say why it ends.
