@@ -1,5 +1,7 @@
 //! Counters of the HTTP edge. The log keeps its own; see [`events_broadcast::Stats`].
 
+use std::borrow::Cow;
+
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -9,7 +11,7 @@ use prometheus_client::{
 /// How streams ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct StreamEnd {
-    pub(crate) stream: String,
+    pub(crate) stream: Cow<'static, str>,
     pub(crate) reason: &'static str,
 }
 
@@ -150,34 +152,16 @@ impl Metrics {
         self.edge.hit(bound);
     }
 
-    pub(crate) fn ends_of(&self, stream: &str) -> StreamEnds {
-        StreamEnds {
-            stream: stream.to_owned(),
-            ends: self.stream_ends.clone(),
-        }
+    /// Counts the end of a stream.
+    pub(crate) fn ended(&self, stream: Cow<'static, str>, reason: &'static str) {
+        self.stream_ends
+            .get_or_create(&StreamEnd { stream, reason })
+            .inc();
     }
 
     pub(crate) fn published(&self, stream: &'static str, status: u16) {
         self.publishes
             .get_or_create(&PublishEnd { stream, status })
-            .inc();
-    }
-}
-
-/// Counts the ends of the connections of one stream.
-#[derive(Clone, Debug)]
-pub(crate) struct StreamEnds {
-    stream: String,
-    ends: Family<StreamEnd, Counter>,
-}
-
-impl StreamEnds {
-    pub(crate) fn count(&self, reason: &'static str) {
-        self.ends
-            .get_or_create(&StreamEnd {
-                stream: self.stream.clone(),
-                reason,
-            })
             .inc();
     }
 }

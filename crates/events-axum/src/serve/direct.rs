@@ -70,6 +70,15 @@ pub(super) enum End {
     Written,
 }
 
+/// What there is behind a batch.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// Nothing now; the body wakes us.
+    IsAwaited,
+    /// Perhaps something. It comes in the next turn.
+    MayBeThere,
+}
+
 impl Direct {
     /// Goes on with a body behind the head and the first chunk. `n_ignored` bytes came early.
     pub(super) const fn new(stream: TcpStream, body: Body, n_ignored: usize) -> Self {
@@ -86,15 +95,14 @@ impl Direct {
         if self.poll_left(context).is_ready() {
             return Poll::Ready(End::Gone);
         }
-        let written = ready!(self.poll_written(context));
-        let goes_on = match written {
+        let polled = match ready!(self.poll_written(context)) {
             Ok(()) if self.body.is_none() => return Poll::Ready(End::Written),
             Ok(()) => self.poll_batch(context),
             Err(error) => Poll::Ready(Err(error)),
         };
-        match ready!(goes_on) {
-            // Whatever else there is comes in the next turn.
-            Ok(()) => {
+        match ready!(polled) {
+            Ok(Next::IsAwaited) => Poll::Pending,
+            Ok(Next::MayBeThere) => {
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -119,30 +127,30 @@ impl Direct {
         }
     }
 
-    /// Asks the body for a batch and writes it. Pending while there is none, or while the socket takes no more.
-    fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Asks the body for a batch and writes it. Pending while the socket takes no more.
+    fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Next>> {
         let mut small = GATHERING.take();
         small.clear();
-        let large = self.gather(context, &mut small);
-        let polled = if small.is_empty() && large.is_empty() {
-            Poll::Pending
+        let (large, next) = self.gather(context, &mut small);
+        let polled = if small.is_empty() {
+            Poll::Ready(Ok(()))
         } else {
             self.write_batch(context, &small, large)
         };
         if small.capacity() <= 2 * (GATHERED + MOST_COPIED) {
             GATHERING.set(small);
         }
-        polled
+        polled.map_ok(|()| next)
     }
 
     /// Puts what the body says into `small`, until it has nothing more for now or that is enough; what is large is
     /// returned, and only the beginning of its framing is put there.
-    fn gather(&mut self, context: &mut Context<'_>, small: &mut Vec<u8>) -> Bytes {
+    fn gather(&mut self, context: &mut Context<'_>, small: &mut Vec<u8>) -> (Bytes, Next) {
         while let Some(body) = &mut self.body
             && small.len() < GATHERED
         {
             let Poll::Ready(said) = Pin::new(body).poll_frame(context) else {
-                break;
+                return (Bytes::new(), Next::IsAwaited);
             };
             match said {
                 Some(Ok(frame)) => {
@@ -151,7 +159,7 @@ impl Direct {
                     };
                     if data.len() > MOST_COPIED {
                         push_size(data.len(), small);
-                        return data;
+                        return (data, Next::MayBeThere);
                     }
                     push_chunk(&data, small);
                 }
@@ -166,7 +174,7 @@ impl Direct {
                 }
             }
         }
-        Bytes::new()
+        (Bytes::new(), Next::MayBeThere)
     }
 
     fn write_batch(
