@@ -76,7 +76,6 @@ impl UserState {
                 return false;
             };
             *other_key != key
-                && !cursor.parked
                 && cursor.position == position
                 && other.holds_slot()
                 && other.view.index == mine.view.index

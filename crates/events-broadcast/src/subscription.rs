@@ -156,8 +156,8 @@ impl Subscription {
         let state = self.log.lock();
         let watcher = &state.watchers[self.key];
         let position = match &watcher.intake {
-            Intake::Cursor(cursor) if !cursor.parked => cursor.position,
-            _ => return Vec::new(),
+            Intake::Cursor(cursor) => cursor.position,
+            Intake::Sender(_) => return Vec::new(),
         };
         state
             .ring
@@ -215,7 +215,8 @@ impl Subscription {
         let Intake::Cursor(cursor) = &watcher.intake else {
             unreachable!("a subscription's watcher is a cursor")
         };
-        if !cursor.parked {
+        // One that waits may be looked at before a flusher has come to it.
+        if !cursor.parked || cursor.position < state.last.seq {
             let position = cursor.position;
             if let Some(missed) = self.overflow(state, position, watcher.scope.is_some()) {
                 Self::cursor(state, self.key).position = missed.to.seq;
@@ -227,6 +228,9 @@ impl Subscription {
             let cursor = Self::cursor(state, self.key);
             cursor.position = span.read_to;
             if let Some(taken) = taken {
+                if std::mem::take(&mut cursor.parked) {
+                    cursor.waker = None;
+                }
                 cursor.behind_since = self.store.inner.clock.now_ms();
                 return Poll::Ready(Told::Events(taken));
             }
@@ -330,14 +334,13 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut state = self.log.lock();
-        let watcher = state.watchers.remove(self.key);
+        let watcher = state.remove(self.key);
         if watcher.holds_slot() {
             self.view.connections.fetch_sub(1, Ordering::Relaxed);
         }
         if state.watchers.len() <= 1 {
             self.store.inner.budget.release(state.wires.clear());
         }
-        state.shrink_watchers();
         // While there are others, the log is in use whatever the time.
         if state.watchers.is_empty() {
             state.touched_ms = self.store.inner.clock.now_ms();

@@ -1,6 +1,7 @@
 //! Slots, bounds and bookkeeping of a store.
 
 mod bounds;
+mod crowds;
 mod mirror;
 mod reading;
 mod slots;

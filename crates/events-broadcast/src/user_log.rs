@@ -12,6 +12,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::{
+    crowd::Crowd,
     shared_wires::SharedWires,
     store::Wakers,
     subscription::{Batch, Missed},
@@ -101,6 +102,7 @@ impl UserLog {
             evicted_by_age: false,
             seen: Channels::NONE,
             watchers: Slab::new(),
+            crowd: None,
             wires: SharedWires::default(),
             touched_ms: now_ms,
             removed: false,
@@ -130,6 +132,8 @@ pub(crate) struct UserState {
     /// The channels that have had an event in this log.
     seen: Channels,
     pub(crate) watchers: Slab<Watcher>,
+    /// Only while there are many of them.
+    pub(crate) crowd: Option<Box<Crowd>>,
     /// What several connections read, while some of them have yet to.
     pub(crate) wires: SharedWires,
     /// When it was last appended to or attached to, in milliseconds.
@@ -156,6 +160,11 @@ impl UserState {
 
     /// Takes the oldest event out of the ring and returns by how many bytes that makes the log smaller.
     pub(crate) fn evict_oldest(&mut self, by_age: bool) -> usize {
+        if self.crowd.is_some()
+            && let Some(entry) = self.ring.front()
+        {
+            self.settle_before_eviction(entry.seq);
+        }
         let Some(entry) = self.ring.pop_front() else {
             return 0;
         };
@@ -180,15 +189,17 @@ impl UserState {
         self.evicted.clear();
         self.evicted_by_age = false;
         self.seen = Channels::NONE;
+        if let Some(crowd) = &mut self.crowd {
+            crowd.begin_after(place);
+        }
     }
 
-    /// Has every reader look at the log again, those who wait from where they have read to.
-    pub(crate) fn unpark(&mut self, read_to: u64, now_ms: i64, wakers: &mut Wakers) {
+    /// Has every reader look at the log again, from where they have read to.
+    pub(crate) fn unpark(&mut self, now_ms: i64, wakers: &mut Wakers) {
         for (_, watcher) in &mut self.watchers {
             if let Intake::Cursor(cursor) = &mut watcher.intake {
                 if cursor.parked {
                     cursor.parked = false;
-                    cursor.position = read_to;
                     cursor.behind_since = now_ms;
                 }
                 wakers.extend(cursor.waker.take());

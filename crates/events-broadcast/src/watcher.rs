@@ -21,7 +21,8 @@ pub(crate) enum Intake {
 
 #[derive(Debug)]
 pub(crate) struct Cursor {
-    /// Everything up to this sequence has been handed out, or was not for this connection.
+    /// Everything up to this sequence has been handed out, or was not for this connection. If it waits, that is the
+    /// last one, unless the user is queued for a flusher.
     pub(crate) position: u64,
     /// It has read all there was for it, and waits.
     pub(crate) parked: bool,
