@@ -65,7 +65,8 @@ impl Served {
     async fn publish(&self, run: &str, n_deltas: usize) -> Vec<String> {
         let lines = sample::run("t", run, n_deltas);
         for event in sample::typed(&lines) {
-            let published = self.state.router().publish(&UserId::new("ada"), event);
+            let ada = UserId::new("ada");
+            let published = self.state.router().publish(&ada, event);
             published.await.unwrap();
         }
         lines
@@ -82,7 +83,7 @@ impl Served {
     async fn n_connected(&self, n_wanted: usize) {
         let gone = async {
             let mut ticks = tokio::time::interval(Duration::from_millis(5));
-            while self.state.router().agui().connection_info().1 != n_wanted {
+            while self.state.router().agui().total() != n_wanted {
                 ticks.tick().await;
             }
             Ok(())

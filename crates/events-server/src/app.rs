@@ -164,6 +164,9 @@ impl Hub {
     ) -> Result<(), Failure> {
         let mut background = JoinSet::new();
         background.spawn(sweep(self.state.router().clone(), self.llm.clone()));
+        for _ in 0..tokio::runtime::Handle::current().metrics().num_workers() {
+            background.spawn(self.state.router().flush());
+        }
         if let Some(replica) = self.replica {
             background.spawn(replica.run());
         }

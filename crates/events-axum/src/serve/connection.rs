@@ -263,3 +263,15 @@ fn tune(stream: &TcpStream, limits: &ConnectionLimits) -> io::Result<()> {
     let _ = limits;
     socket.set_send_buffer_size(SEND_BUFFER)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stays for each open stream: together with the body, a task's own 128 bytes, and what tokio keeps for a socket.
+    #[test]
+    fn a_connection_that_has_its_socket_is_small() {
+        let n_bytes = size_of::<Connection>();
+        assert!(n_bytes <= 128, "{n_bytes} bytes");
+    }
+}
