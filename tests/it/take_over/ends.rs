@@ -11,7 +11,7 @@ async fn a_client_that_leaves_frees_its_slot_whenever_it_leaves() {
     let served = Served::plain().await;
     // Before it has asked, before it has read, and after.
     drop(TcpStream::connect(served.address).await.unwrap());
-    for n_read in [0, 1, 400] {
+    for n_read in [0, 1, 200] {
         for resets in [false, true] {
             let mut stream = TcpStream::connect(served.address).await.unwrap();
             stream
