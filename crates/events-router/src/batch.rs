@@ -87,6 +87,8 @@ pub(crate) struct Batch {
     event_limit: usize,
     /// What the events add to the order state, in bytes, estimated from above.
     pub(crate) growth: usize,
+    /// What became of the event that is being taken; empty between them.
+    admitted: Vec<AgUiEvent>,
     /// Where events are encoded.
     scratch: Vec<u8>,
     /// The time of the append, in milliseconds.
@@ -131,6 +133,7 @@ impl Batch {
             thread_of_request: None,
             event_limit: inner.store.limits().event_bytes,
             growth: 0,
+            admitted: Vec::new(),
             scratch: Vec::with_capacity(SCRATCH_BYTES),
             now_ms,
             is_staged: false,
@@ -241,10 +244,10 @@ impl Batch {
         } else {
             event
         };
-        let mut admitted = Vec::new();
+        let mut admitted = std::mem::take(&mut self.admitted);
         threads.save(thread, &mut self.undo.threads);
         threads.admit(thread, event, budget, self.now_ms, &mut admitted)?;
-        for event in admitted {
+        for event in admitted.drain(..) {
             let json = self.encode(|out| event.write_json(out))?;
             self.growth += growth_of_agui(&event, json.len());
             self.push(AGUI, Some(thread), json, msg_id)?;
@@ -255,6 +258,7 @@ impl Batch {
                 self.told.push((Arc::clone(thread), event));
             }
         }
+        self.admitted = admitted;
         Ok(())
     }
 
