@@ -243,8 +243,8 @@ async fn publish(
         .published(target.stream.as_str(), status);
     match outcome {
         Ok(published) => {
-            const JSON: HeaderValue = HeaderValue::from_static("application/json");
-            ([(header::CONTENT_TYPE, JSON)], answer(&published)).into_response()
+            let json = HeaderValue::from_static("application/json");
+            ([(header::CONTENT_TYPE, json)], answer(&published)).into_response()
         }
         Err(problem) => {
             state.count_bound(&problem);
