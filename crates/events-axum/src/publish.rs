@@ -1,20 +1,20 @@
 //! Publishing over HTTP: one event, or many as one.
 
-use std::time::Duration;
+use std::{io::Write as _, time::Duration};
 
 use axum::{
-    Json, Router,
+    Router,
     body::Body,
     extract::{FromRequestParts, Path, Query, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::post,
 };
-use events_core::{ThreadId, UserId};
+use events_core::{EventId, ThreadId, UserId};
 use events_models::{InvalidEvent, a2a::A2AVersion};
 use events_router::{Item, MsgId, Published};
 use events_sse::{NDJSON_CONTENT_TYPE, NdjsonDecoder, NdjsonItem};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::{
     Problem, RequestContext, StreamState,
@@ -76,17 +76,45 @@ impl PublishStream {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Fields {
     thread: Option<String>,
     msg_id: Option<String>,
     run_timeout: Option<String>,
 }
 
+/// How the events stand in the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// One event.
+    Json,
+    /// One a line.
+    Lines,
+    Other,
+}
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Self {
+        let content_type = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if media_type.eq_ignore_ascii_case("application/json") {
+            Self::Json
+        } else if media_type.eq_ignore_ascii_case(NDJSON_CONTENT_TYPE) {
+            Self::Lines
+        } else {
+            Self::Other
+        }
+    }
+}
+
 /// Where a request publishes to, and who may: everything but the events.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) stream: PublishStream,
+    form: Form,
     pub(crate) user: UserId,
     thread: Option<ThreadId>,
     pub(crate) msg_id: Option<MsgId>,
@@ -121,9 +149,15 @@ impl FromRequestParts<StreamState> for Target {
         let Path((stream, user)) = Path::<(String, String)>::from_request_parts(parts, state)
             .await
             .map_err(|rejection| Problem::bad_request(rejection.to_string()))?;
-        let Query(fields) = Query::<Fields>::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
+        let fields = match parts.uri.query() {
+            None => Fields::default(),
+            Some(_) => {
+                let Query(fields) = Query::<Fields>::from_request_parts(parts, state)
+                    .await
+                    .map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
+                fields
+            }
+        };
         let user = UserId::from(user);
         state.check_user(&user)?;
         if !context.may_publish_for(&user) {
@@ -139,6 +173,7 @@ impl FromRequestParts<StreamState> for Target {
         Ok(Self {
             a2a_version: a2a_version(&parts.headers)?,
             stream: PublishStream::parse(&stream)?,
+            form: Form::of(&parts.headers),
             user,
             thread: fields.thread.map(ThreadId::from),
             run_timeout: fields
@@ -168,30 +203,28 @@ fn idempotency_key(headers: &HeaderMap) -> Option<String> {
     Some(key.to_owned())
 }
 
-/// The answer to a publish.
-#[derive(Debug, Serialize)]
-struct Answer {
-    ids: Vec<String>,
-    duplicates: usize,
-    connections: usize,
-}
-
-impl From<Published> for Answer {
-    fn from(published: Published) -> Self {
-        let connections = published.connections();
-        let ids = published.ids.iter().map(ToString::to_string).collect();
-        Self {
-            ids,
-            duplicates: published.duplicates,
-            connections,
-        }
+/// Writes the answer to a publish: `{"ids":["…"],"duplicates":0,"connections":1}`. Ids need no escape.
+fn answer(published: &Published) -> Vec<u8> {
+    let mut json = Vec::with_capacity(64 + published.ids.len() * (EventId::MAX_LEN + 3));
+    json.extend_from_slice(b"{\"ids\":[");
+    for (index, id) in published.ids.iter().enumerate() {
+        json.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
+        id.write_to(&mut json);
+        json.push(b'"');
     }
+    let counts = format_args!(
+        "],\"duplicates\":{},\"connections\":{}}}",
+        published.duplicates,
+        published.connections()
+    );
+    // A vector takes all bytes.
+    let _written = json.write_fmt(counts);
+    json
 }
 
 async fn publish(
     State(state): State<StreamState>,
     target: Result<Target, Problem>,
-    headers: HeaderMap,
     body: Body,
 ) -> Response {
     let target = match target {
@@ -202,14 +235,17 @@ async fn publish(
             return problem.into_response();
         }
     };
-    let answer = publish_body(&state, &target, &headers, body).await;
-    let status = answer.as_ref().map_or_else(Problem::status, |_| 200);
+    let outcome = publish_body(&state, &target, body).await;
+    let status = outcome.as_ref().map_or_else(Problem::status, |_| 200);
     state
         .inner
         .metrics
         .published(target.stream.as_str(), status);
-    match answer {
-        Ok(answer) => Json(answer).into_response(),
+    match outcome {
+        Ok(published) => {
+            let json = HeaderValue::from_static("application/json");
+            ([(header::CONTENT_TYPE, json)], answer(&published)).into_response()
+        }
         Err(problem) => {
             state.count_bound(&problem);
             problem.into_response()
@@ -220,23 +256,17 @@ async fn publish(
 async fn publish_body(
     state: &StreamState,
     target: &Target,
-    headers: &HeaderMap,
     body: Body,
-) -> Result<Answer, Problem> {
+) -> Result<Published, Problem> {
     let event_limit = state.router().store().limits().event_bytes;
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    let (items, lines) = if media_type.eq_ignore_ascii_case("application/json") {
+    let (items, lines) = if target.form == Form::Json {
         let most = (event_limit + JSON_SLACK, Bound::EventBytes);
         let body = receive(state, body, most).await?;
         let item = target
             .read(&body.bytes)
             .map_err(|invalid| Problem::of_invalid(&invalid))?;
         (vec![with_id(item, target.msg_id.clone())], Vec::new())
-    } else if media_type.eq_ignore_ascii_case(NDJSON_CONTENT_TYPE) {
+    } else if target.form == Form::Lines {
         let most = (state.inner.config.ndjson_bytes, Bound::BodyBytes);
         let body = receive(state, body, most).await?;
         read_lines(target, &body.bytes, event_limit)?
@@ -248,9 +278,7 @@ async fn publish_body(
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     };
     let published = state.router().publish_batch(&target.user, items).await;
-    published
-        .map(Answer::from)
-        .map_err(|error| Problem::of_publish(&error, |index| lines.get(index).copied()))
+    published.map_err(|error| Problem::of_publish(&error, |index| lines.get(index).copied()))
 }
 
 /// Reads every line before anything is published; the first bad one refuses the request.

@@ -20,7 +20,7 @@ const DISCARD_TIME: Duration = Duration::from_secs(5);
 /// A whole body. As long as it is there, it counts as one that is received.
 #[derive(Debug)]
 pub(crate) struct Received {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     _turns: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
@@ -74,22 +74,36 @@ async fn receive_in_time(
     if said > StreamConfig::SMALL_BODY {
         large = Some(large_turn().await?);
     }
-    let mut bytes = Vec::with_capacity(said);
+    // Most bodies come in one piece, which is taken as it is.
+    let mut first = Bytes::new();
+    let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(Failed::Cut)?.into_data() else {
             continue;
         };
-        let n_bytes = bytes.len() + data.len();
+        let n_bytes = first.len().max(bytes.len()) + data.len();
         if n_bytes > most {
             return Err(Failed::TooLarge);
         }
         if n_bytes > StreamConfig::SMALL_BODY && large.is_none() {
             large = Some(large_turn().await?);
         }
+        if n_bytes == data.len() {
+            first = data;
+            continue;
+        }
+        if bytes.is_empty() {
+            bytes.reserve(said.max(n_bytes));
+            bytes.extend_from_slice(&std::mem::take(&mut first));
+        }
         bytes.extend_from_slice(&data);
     }
     Ok(Received {
-        bytes,
+        bytes: if bytes.is_empty() {
+            first
+        } else {
+            bytes.into()
+        },
         _turns: (turn, large),
     })
 }
@@ -98,6 +112,10 @@ async fn wait_for_turn(
     turns: &Arc<Semaphore>,
     bound: Bound,
 ) -> Result<OwnedSemaphorePermit, Failed> {
+    // Without a timer, if nobody waits.
+    if let Ok(turn) = Arc::clone(turns).try_acquire_owned() {
+        return Ok(turn);
+    }
     let turn = Arc::clone(turns).acquire_owned();
     match timeout(StreamConfig::BODY_WAIT, turn).await {
         Ok(Ok(turn)) => Ok(turn),

@@ -39,14 +39,16 @@ impl LogStore {
         records: &[Record],
         expected_last: Option<u64>,
     ) -> EventResult<Delivery> {
-        self.append_with(user, |last, _now_ms| match expected_last {
+        let now_ms = self.inner.clock.now_ms();
+        self.append_with(user, now_ms, |last| match expected_last {
             Some(expected) if expected != last.seq => Err(EventError::Conflict { last: last.seq }),
-            _ => Ok(SmallVec::<[Record; 2]>::from(records)),
+            _ => Ok(SmallVec::<[Record; 1]>::from(records)),
         })
     }
 
-    /// Appends what `make` returns, as one batch; `make` is given the id of the user's last event, and the time of
-    /// the append in milliseconds since the Unix epoch.
+    /// Appends what `make` returns, as one batch; `make` is given the id of the user's last event.
+    ///
+    /// `now_ms` is the time of the append in milliseconds since the Unix epoch, of the same clock as the store's.
     ///
     /// `make` runs under the user's lock, when nothing else can fail any more but the size of a record: what it
     /// decides holds at the moment of the append. It must be short, and must not use this store.
@@ -58,19 +60,19 @@ impl LogStore {
     pub fn append_with<X: From<EventError>>(
         &self,
         user: &UserId,
-        make: impl FnOnce(EventId, i64) -> Result<SmallVec<[Record; 2]>, X>,
+        now_ms: i64,
+        make: impl FnOnce(EventId) -> Result<SmallVec<[Record; 1]>, X>,
     ) -> Result<Delivery, X> {
         let inner = &*self.inner;
         if inner.mirrors.is_some() {
             return Err(EventError::Rejected(IsMirror.into()).into());
         }
-        let now_ms = inner.clock.now_ms();
         self.check_room()?;
         let delivery = loop {
             let log = self.find_or_create(user, now_ms)?;
             let mut state = log.lock();
             if !state.removed {
-                let records = make(state.last.id(inner.epoch), now_ms)?;
+                let records = make(state.last.id(inner.epoch))?;
                 self.check_sizes(&records)?;
                 let mut wakes = Wakes::default();
                 let delivery = self.append_locked(&mut state, records, now_ms, &mut wakes);
@@ -127,7 +129,7 @@ impl LogStore {
     fn append_locked(
         &self,
         state: &mut UserState,
-        records: SmallVec<[Record; 2]>,
+        records: SmallVec<[Record; 1]>,
         now_ms: i64,
         wakes: &mut Wakes,
     ) -> Delivery {
@@ -136,7 +138,7 @@ impl LogStore {
         let before = state.last.seq;
         let keeps = inner.limits.has_history() || state.has_cursors();
         state.touched_ms = now_ms;
-        let mut entries = SmallVec::<[Entry; 2]>::with_capacity(records.len());
+        let mut entries = SmallVec::<[Entry; 1]>::with_capacity(records.len());
         for record in records {
             let tag = if record.tag == 0 {
                 fastrand::u32(1..)
@@ -172,7 +174,7 @@ impl LogStore {
     pub(crate) fn deliver(
         &self,
         state: &mut UserState,
-        entries: SmallVec<[Entry; 2]>,
+        entries: SmallVec<[Entry; 1]>,
         before: u64,
         now_ms: i64,
         keeps: bool,

@@ -181,7 +181,7 @@ impl LogStore {
         let mut delivery = Delivery::default();
         let keeps = inner.limits.has_history() || state.has_cursors();
         state.touched_ms = now_ms;
-        let mut entries = SmallVec::<[Entry; 2]>::with_capacity(records.len());
+        let mut entries = SmallVec::<[Entry; 1]>::with_capacity(records.len());
         for logged in records {
             if logged.seq <= state.last.seq {
                 continue;

@@ -72,6 +72,18 @@ fn from_json_content(bencher: Bencher<'_, '_>) {
     read(bencher, &content());
 }
 
+/// As a client with another order of members writes it.
+#[divan::bench]
+fn from_json_content_reordered(bencher: Bencher<'_, '_>) {
+    let json = format!(
+        r#"{{"messageId":"m1","type":"TEXT_MESSAGE_CONTENT","delta":"{}","timestamp":1700000000000}}"#,
+        "x".repeat(110)
+    );
+    bencher
+        .counter(BytesCount::new(json.len()))
+        .bench_local(|| AgUiEvent::from_json(black_box(json.as_bytes())).expect("a legal event"));
+}
+
 #[divan::bench]
 fn from_json_snapshot(bencher: Bencher<'_, '_>) {
     read(bencher, &snapshot());

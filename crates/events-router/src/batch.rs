@@ -17,7 +17,7 @@ use crate::{
     thread::millis,
 };
 
-type Records = SmallVec<[Record; 2]>;
+type Records = SmallVec<[Record; 1]>;
 
 /// What the JSON of most events fits in, in bytes.
 const SCRATCH_BYTES: usize = 512;
@@ -76,7 +76,7 @@ enum Seen {
 pub(crate) struct Batch {
     pub(crate) records: Records,
     plans: SmallVec<[Plan; 1]>,
-    seen: SmallVec<[Seen; 1]>,
+    seen: Vec<Seen>,
     /// What the folds learn once the batch is in the log, as far as they have not been told.
     told: Vec<(Arc<str>, AgUiEvent)>,
     told_tasks: Vec<(Arc<str>, A2AEvent)>,
@@ -87,9 +87,11 @@ pub(crate) struct Batch {
     event_limit: usize,
     /// What the events add to the order state, in bytes, estimated from above.
     pub(crate) growth: usize,
+    /// What became of the event that is being taken; empty between them.
+    admitted: Vec<AgUiEvent>,
     /// Where events are encoded.
     scratch: Vec<u8>,
-    /// The time of the append, in milliseconds; the log tells it.
+    /// The time of the append, in milliseconds.
     pub(crate) now_ms: i64,
     /// The records are for a log that keeps keys and notes with them.
     is_staged: bool,
@@ -119,11 +121,11 @@ impl<R: Into<Refusal>> From<R> for Refused {
 }
 
 impl Batch {
-    pub(crate) fn new(is_single: bool, inner: &crate::router::Inner) -> Self {
+    pub(crate) fn new(is_single: bool, inner: &crate::router::Inner, now_ms: i64) -> Self {
         Self {
             records: Records::new(),
             plans: SmallVec::new(),
-            seen: SmallVec::new(),
+            seen: Vec::new(),
             told: Vec::new(),
             told_tasks: Vec::new(),
             undo: Undo::default(),
@@ -131,8 +133,9 @@ impl Batch {
             thread_of_request: None,
             event_limit: inner.store.limits().event_bytes,
             growth: 0,
+            admitted: Vec::new(),
             scratch: Vec::with_capacity(SCRATCH_BYTES),
-            now_ms: 0,
+            now_ms,
             is_staged: false,
             key: None,
         }
@@ -141,9 +144,8 @@ impl Batch {
     /// Makes a batch that is checked here and appended elsewhere: everything that it changes can be put back.
     pub(crate) fn staged(inner: &crate::router::Inner, now_ms: i64) -> Self {
         Self {
-            now_ms,
             is_staged: true,
-            ..Self::new(false, inner)
+            ..Self::new(false, inner, now_ms)
         }
     }
 
@@ -194,7 +196,7 @@ impl Batch {
                 }
             }
             _ if known.is_some() => {}
-            BusEvent::A2A(event) => self.admit_a2a(state, event, item.msg_id.as_ref())?,
+            BusEvent::A2A(event) => self.admit_a2a(state, *event, item.msg_id.as_ref())?,
             BusEvent::System(event) => {
                 let json = self.encode(|out| event.write_json(out))?;
                 self.growth += growth_of_other(json.len());
@@ -227,24 +229,25 @@ impl Batch {
         let LaneState {
             threads, budget, ..
         } = state;
-        let mut event = event;
-        if self.is_single && !event.is_chunk() {
+        let event = if self.is_single && !event.is_chunk() {
             // Everything that can fail comes before the change of state, so nothing needs to be put back.
             let json = self.encode(|out| event.write_json(out))?;
             self.check_size(&json)?;
             let growth = growth_of_agui(&event, json.len());
-            match threads.admit_plain(thread, event, budget, self.now_ms)? {
-                None => {
-                    self.growth += growth;
-                    return self.push(AGUI, Some(thread), json, msg_id);
-                }
-                Some(back) => event = back,
-            }
-        }
-        let mut admitted = Vec::new();
+            let mut event = Some(event);
+            threads.admit_plain(thread, &mut event, budget, self.now_ms)?;
+            let Some(back) = event else {
+                self.growth += growth;
+                return self.push(AGUI, Some(thread), json, msg_id);
+            };
+            back
+        } else {
+            event
+        };
+        let mut admitted = std::mem::take(&mut self.admitted);
         threads.save(thread, &mut self.undo.threads);
         threads.admit(thread, event, budget, self.now_ms, &mut admitted)?;
-        for event in admitted {
+        for event in admitted.drain(..) {
             let json = self.encode(|out| event.write_json(out))?;
             self.growth += growth_of_agui(&event, json.len());
             self.push(AGUI, Some(thread), json, msg_id)?;
@@ -255,6 +258,7 @@ impl Batch {
                 self.told.push((Arc::clone(thread), event));
             }
         }
+        self.admitted = admitted;
         Ok(())
     }
 

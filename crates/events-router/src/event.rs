@@ -20,7 +20,7 @@ pub enum BusEvent {
         event: AgUiEvent,
     },
     /// An A2A event of a task, or a message that belongs to none.
-    A2A(A2AEvent),
+    A2A(Box<A2AEvent>),
     /// A system event, for the context stream.
     System(SystemEvent),
     /// An event for the context stream only, already in its envelope.
@@ -40,7 +40,7 @@ impl From<AgUiEvent> for BusEvent {
 
 impl From<A2AEvent> for BusEvent {
     fn from(event: A2AEvent) -> Self {
-        Self::A2A(event)
+        Self::A2A(Box::new(event))
     }
 }
 

@@ -15,10 +15,9 @@ impl EventRouter {
     pub const RUN_TIMEOUT_CODE: &'static str = "run_timeout";
 
     /// Ends the user's runs that have been silent for too long, before anything else is published.
-    pub(crate) fn end_overdue_runs(&self, state: &mut LaneState, user: &UserId) {
-        let now_ms = self.inner.clock.now_ms();
+    pub(crate) fn end_overdue_runs(&self, state: &mut LaneState, user: &UserId, now_ms: i64) {
         for item in Self::overdue_items(state, now_ms) {
-            match self.append_one(state, user, item) {
+            match self.append_one(state, user, item, now_ms) {
                 Ok(_) => {
                     self.inner.runs_timed_out.fetch_add(1, Ordering::Relaxed);
                 }
@@ -53,12 +52,13 @@ impl EventRouter {
 
     pub(crate) fn end_all_overdue_runs(&self) {
         let inner = &*self.inner;
-        for user in inner.lanes.overdue(inner.clock.now_ms()) {
+        let now_ms = inner.clock.now_ms();
+        for user in inner.lanes.overdue(now_ms) {
             // A user who is gone has no run.
             if let Some(lane) = inner.lanes.find(&user) {
                 let mut state = lane.lock();
                 if !state.removed {
-                    self.end_overdue_runs(&mut state, &user);
+                    self.end_overdue_runs(&mut state, &user, now_ms);
                     state.account_folds();
                 }
             }

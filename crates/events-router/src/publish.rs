@@ -34,12 +34,13 @@ impl EventRouter {
             durable.for_each(drop);
             Published::default()
         } else {
+            // The time is asked for once: that is not free.
+            let now_ms = self.inner.clock.now_ms();
             // What only goes on and ends is taken also when there is no room for more.
             if may_grow {
-                let now_ms = self.inner.clock.now_ms();
                 self.inner.lanes.check_room(now_ms)?;
             }
-            self.append(user, durable, n_durable == 1)?
+            self.append(user, durable, n_durable == 1, now_ms)?
         };
         for event in analytics {
             let reached = self
@@ -98,11 +99,12 @@ impl EventRouter {
         user: &UserId,
         items: impl Iterator<Item = (usize, Item)>,
         is_single: bool,
+        now_ms: i64,
     ) -> Result<Published, PublishError> {
         let inner = &*self.inner;
         let published = inner.lanes.in_lane(user, &*inner.clock, |state| {
-            self.end_overdue_runs(state, user);
-            self.append_in(state, Batch::new(is_single, inner), user, items)
+            self.end_overdue_runs(state, user, now_ms);
+            self.append_in(state, user, items, is_single, now_ms)
         })?;
         if inner.lanes.budget.folds.is_exceeded() {
             inner.lanes.shed_folds();
@@ -116,24 +118,25 @@ impl EventRouter {
         state: &mut LaneState,
         user: &UserId,
         item: Item,
+        now_ms: i64,
     ) -> Result<Published, PublishError> {
-        let batch = Batch::new(true, &self.inner);
-        self.append_in(state, batch, user, [(0, item)].into_iter())
+        self.append_in(state, user, [(0, item)].into_iter(), true, now_ms)
     }
 
     fn append_in(
         &self,
         state: &mut LaneState,
-        mut batch: Batch,
         user: &UserId,
         mut items: impl Iterator<Item = (usize, Item)>,
+        is_single: bool,
+        now_ms: i64,
     ) -> Result<Published, PublishError> {
         let inner = &*self.inner;
+        let mut batch = Batch::new(is_single, inner, now_ms);
         // The lane is locked first and the log inside it: once the closure has run, the append cannot fail, so the
         // order state and the log never differ.
-        let appended = inner.store.append_with(user, |_last, now_ms| {
+        let appended = inner.store.append_with(user, now_ms, |_last| {
             state.touched_ms = now_ms;
-            batch.now_ms = now_ms;
             let taken = items.try_for_each(|(index, item)| {
                 let key = item
                     .msg_id

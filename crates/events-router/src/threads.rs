@@ -33,12 +33,12 @@ pub(crate) struct Threads {
 /// A thread's order, and when its last event was.
 type SavedThread = (ThreadIntake, i64);
 /// The threads that had an active run, and when the first of these may have been silent for too long.
-type SavedActive = (SmallVec<[Arc<str>; 2]>, Option<i64>);
+type SavedActive = Box<(SmallVec<[Arc<str>; 2]>, Option<i64>)>;
 
 /// What a batch has changed so far, to be put back if one of its events is refused.
 #[derive(Debug, Default)]
 pub(crate) struct SavedThreads {
-    threads: SmallVec<[(Arc<str>, Option<SavedThread>); 1]>,
+    threads: Vec<(Arc<str>, Option<SavedThread>)>,
     active: Option<SavedActive>,
 }
 
@@ -128,22 +128,23 @@ impl Threads {
         })
     }
 
-    /// Takes an event into its thread if exactly it enters the log; else hands it back, and nothing has changed.
-    ///
-    /// An event that is taken must enter the log: the fold has been told of it.
+    /// Takes an event into its thread if exactly it enters the log, where it must go then; else nothing has changed.
     pub(crate) fn admit_plain(
         &mut self,
         thread: &Arc<str>,
-        event: AgUiEvent,
+        event: &mut Option<AgUiEvent>,
         budget: &OrderBudget,
         now_ms: i64,
-    ) -> Result<Option<AgUiEvent>, Refusal> {
+    ) -> Result<(), Refusal> {
         self.judge(thread, budget, now_ms, |entry| {
-            if !entry.intake.admit_plain(&event)? {
-                return Ok(Some(event));
+            let is_plain = match event {
+                Some(event) => entry.intake.admit_plain(event)?,
+                None => false,
+            };
+            if let Some(event) = event.take_if(|_| is_plain) {
+                entry.tell(event);
             }
-            entry.tell(event);
-            Ok(None)
+            Ok(())
         })
     }
 
@@ -324,7 +325,7 @@ impl Threads {
     /// Remembers a thread's order as it is, once per batch.
     pub(crate) fn save(&self, thread: &Arc<str>, saved: &mut SavedThreads) {
         if saved.active.is_none() {
-            saved.active = Some((self.active.clone(), self.due_ms));
+            saved.active = Some(Box::new((self.active.clone(), self.due_ms)));
         }
         if saved.threads.iter().all(|(known, _)| known != thread) {
             let intake = self
@@ -348,9 +349,8 @@ impl Threads {
                 None => self.forget(&thread),
             }
         }
-        if let Some((active, due_ms)) = saved.active {
-            self.active = active;
-            self.due_ms = due_ms;
+        if let Some(active) = saved.active {
+            (self.active, self.due_ms) = *active;
         }
     }
 }

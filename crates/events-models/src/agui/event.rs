@@ -194,6 +194,9 @@ impl AgUiEvent {
     ///
     /// The text is not UTF-8 or not JSON ([`InvalidEvent::is_syntax`]), or not a legal event.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidEvent> {
+        if let Some(event) = super::delta::read(json) {
+            return Ok(event);
+        }
         // The usual case goes through the text once; what fails is parsed again to say why.
         match serde_json::from_slice::<Members<'_>>(json) {
             Ok(members) => Self::read_members(&members),

@@ -2,6 +2,7 @@
 
 mod builder;
 mod content;
+mod delta;
 mod event;
 mod input;
 mod message;
