@@ -8,6 +8,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Uri};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use events_axum::serve::Server;
 use events_axum::{RequestContext, StreamConfig, StreamState, hub_router};
 use events_broadcast::Limits;
 use events_core::UserId;
@@ -35,7 +36,7 @@ pub struct Hub {
     address: SocketAddr,
     state: StreamState,
     signal: Option<oneshot::Sender<()>>,
-    server: JoinSet<io::Result<()>>,
+    server: JoinSet<()>,
 }
 
 impl Hub {
@@ -63,11 +64,8 @@ impl Hub {
         let drained = state.drain_on(async { signalled.await.unwrap_or_default() });
         let app = hub_router(state.clone()).layer(from_fn(name_user));
         let mut server = JoinSet::new();
-        server.spawn(async move {
-            axum::serve(listener, app)
-                .with_graceful_shutdown(drained)
-                .await
-        });
+        let serving = Server::new(listener, app).with_edge(state.edge().clone());
+        server.spawn(serving.run(drained));
         Ok(Self {
             address,
             state,
@@ -244,7 +242,7 @@ impl Hub {
     pub async fn ended(&mut self, limit: Duration) -> io::Result<()> {
         within("the hub's end", limit, async {
             match self.server.join_next().await {
-                Some(ended) => ended.map_err(io::Error::other)?,
+                Some(ended) => ended.map_err(io::Error::other),
                 None => Ok(()),
             }
         })

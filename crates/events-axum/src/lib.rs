@@ -13,23 +13,26 @@
 //! # let _ = app;
 //! ```
 //!
-//! Serve it with `axum::serve(listener, app).with_graceful_shutdown(state.drain_on(signal))`: at the signal every
-//! open stream ends within [`StreamConfig::drain_window`], so that the server can stop although streams never end by
-//! themselves. A client that does not read cannot be told: its connection stays until TCP gives it up, so put an
-//! outer deadline, window plus a second, around the server, and then let the process end: such a connection is a task
-//! of axum's, which dropping the server does not end and dropping its runtime does.
+//! Serve it with `serve::Server::new(listener, app).run(state.drain_on(signal))` (feature `serve`), or with
+//! `axum::serve(listener, app).with_graceful_shutdown(state.drain_on(signal))`: at the signal every open stream ends
+//! within [`StreamConfig::drain_window`], so that the server can stop although streams never end by themselves. A client
+//! that does not read cannot be told: `serve::Server` drops its connection a second after the window. With
+//! `axum::serve` it stays until TCP gives it up, so put an outer deadline, window plus a second, around that server, and
+//! then let the process end: such a connection is a task of axum's, which dropping the server does not end and
+//! dropping its runtime does.
 //!
 //! # What this crate does not do
 //!
-//! It authenticates nobody: a layer of yours inserts a [`RequestContext`] into each request's extensions. It has no
-//! accept loop, no TLS and no database.
+//! It authenticates nobody: a layer of yours inserts a [`RequestContext`] into each request's extensions. It
+//! speaks no TLS and has no database. The accept loop is there only with the feature `serve`.
 //!
 //! # Invariants
 //!
 //! 1. A stream's slot is owned by its body from the moment it is taken: no await lies in between.
 //! 2. What a client has been sent is a prefix of its stream: a new cursor is sent only with, or after, what it covers.
 //! 3. A cursor never makes an error status; browsers do not retry after one.
-//! 4. No task is spawned here. Timers live in the bodies that wait on them.
+//! 4. No task is spawned here but those of the serving loop, which owns them. Timers live in the bodies that wait on
+//!    them.
 //! 5. Inner crates know no status codes; `reject.rs` decides.
 
 mod a2a;
@@ -47,6 +50,8 @@ mod publish;
 mod query;
 mod receive;
 mod reject;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod source;
 mod state;
 mod streams;

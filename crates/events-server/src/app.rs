@@ -3,13 +3,15 @@
 use std::{future::pending, io, net::SocketAddr, time::Duration};
 
 use axum::{Router, http::StatusCode, middleware};
-use events_axum::{Edge, Problem, StreamState, hub_router};
+use events_axum::{
+    Problem, StreamState, hub_router,
+    serve::{Ending, Server},
+};
 use events_router::{EventRouter, LogHealth, Replica};
 use tokio::{net::TcpListener, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
     ConnectionLimits, Failure, Settings, StopRequests, console, demo, engine, llm::Llm, local,
-    serve,
 };
 
 /// How a hub is run.
@@ -168,33 +170,20 @@ impl Hub {
             background.spawn(demo::play(self.state.router().clone()));
         }
         if let Some(listener) = self.demo_provider {
-            background.spawn(serve::serve(
-                listener,
-                demo::llm::upstream(),
-                ConnectionLimits::default(),
-                Edge::default(),
-                serve::Ending {
-                    begins: pending(),
-                    at_once: pending(),
-                    limit: Duration::ZERO,
-                },
-            ));
+            background.spawn(Server::new(listener, demo::llm::upstream()).run(pending()));
             background.spawn(demo::llm::ask(self.llm.providers()));
         }
         let router = self.state.router().clone();
         let limit = self.drain_window + DRAIN_GRACE;
         let draining = self.llm.drain(stop_requests.clone(), limit + LAST_MOMENT);
-        let serving = serve::serve(
-            self.listener,
-            self.app,
-            self.connections,
-            self.state.edge().clone(),
-            serve::Ending {
+        let serving = Server::new(self.listener, self.app)
+            .with_limits(self.connections)
+            .with_edge(self.state.edge().clone())
+            .run_until(Ending {
                 begins: self.state.drain_on(stop_requests.clone().first()),
                 at_once: stop_requests.second(),
                 limit,
-            },
-        );
+            });
         let ended = tokio::select! {
             ((), ()) = async { tokio::join!(serving, draining) } => Ok(()),
             () = watch_over(&mut background) => Ok(()),

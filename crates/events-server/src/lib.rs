@@ -15,9 +15,8 @@
 //! ```
 //!
 //! [`Hub`] puts the other crates together. `local` is the gate in front of it that makes a hub without tokens safe
-//! on the machine of one person; `serve` owns sockets and connections; `config` has the one table of settings;
-//! `commands` has what talks to a hub: `tail`, `top`, `publish`, `record`, `replay`,
-//! `bench`.
+//! on the machine of one person; `config` has the one table of settings; `commands` has what talks to a hub: `tail`,
+//! `top`, `publish`, `record`, `replay`, `bench`. Sockets and connections are `events_axum::serve`.
 //!
 //! # What this crate does not do
 //!
@@ -46,7 +45,6 @@ mod local;
 mod log_spec;
 mod page;
 mod run;
-mod serve;
 mod stop;
 mod terminal;
 mod worst_case;
@@ -61,9 +59,9 @@ pub use config::{
     Settings, Sources,
 };
 pub use engine::EngineSettings;
+pub use events_axum::serve::ConnectionLimits;
 pub use failure::Failure;
 pub use log_spec::{LogSpec, LogSpecError};
 pub use run::run;
-pub use serve::ConnectionLimits;
 pub use stop::{Stop, StopRequests, stop_channel};
 pub use worst_case::WorstCase;

@@ -5,12 +5,12 @@ use std::{
     time::Duration,
 };
 
-use events_axum::StreamConfig;
+use events_axum::{StreamConfig, serve::ConnectionLimits};
 use events_broadcast::Limits;
 use events_router::RouterConfig;
 
 use super::{ConfigError, Key, LlmSettings, Sources, field::Refused, providers, sources::Entry};
-use crate::{engine::EngineSettings, log_spec::LogSpec, serve::ConnectionLimits};
+use crate::{engine::EngineSettings, log_spec::LogSpec};
 
 /// Everything that can be set; see [`KEYS`](super::KEYS).
 #[derive(Clone, Debug)]

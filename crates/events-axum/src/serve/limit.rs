@@ -44,12 +44,14 @@ impl ConnectionLimits {
     const BASE: usize = 48 << 10;
 
     /// Returns how many connections there can be at the same time in this process.
-    pub(crate) fn most(&self) -> usize {
+    #[must_use]
+    pub fn most(&self) -> usize {
         self.connections.min(max_connections())
     }
 
     /// Computes the most bytes that a connection takes by itself, without what is written on it.
-    pub(crate) const fn connection_bytes(&self) -> usize {
+    #[must_use]
+    pub const fn connection_bytes(&self) -> usize {
         // Read, and waiting to be written.
         let http1 = 2 * self.head_bytes;
         let heads = Self::HTTP2_STREAMS as usize * Self::HTTP2_HEAD_BYTES as usize;

@@ -3,7 +3,6 @@
 use std::{error::Error, io, pin::pin, time::Duration};
 
 use axum::Router;
-use events_axum::{Bound, Edge};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
@@ -11,6 +10,8 @@ use hyper_util::{
 };
 use socket2::SockRef;
 use tokio::{net::TcpStream, sync::watch};
+
+use crate::{Bound, Edge};
 
 use super::{ConnectionLimits, first_bytes::FirstBytes, stream_tasks::StreamTasks};
 

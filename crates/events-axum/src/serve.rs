@@ -1,0 +1,218 @@
+//! Sockets and connections: accepting, bounding, ending.
+
+mod backoff;
+mod connection;
+mod first_bytes;
+mod limit;
+mod stream_tasks;
+
+use std::{
+    future::{Future, pending},
+    net::IpAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::Router;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::{JoinError, JoinSet},
+};
+
+use crate::{Bound, Edge};
+use backoff::Backoff;
+use limit::Addresses;
+
+pub use limit::ConnectionLimits;
+
+/// Serves an axum application, in place of `axum::serve`, with the bounds that a server of long streams needs.
+///
+/// HTTP/1.1, and HTTP/2 by prior knowledge, without TLS. Against `axum::serve` it has: a time for the head of a request,
+/// caps of connections over all clients and of one address, a bound on what the system keeps for a client that does not
+/// read, a time after which a client that acknowledges nothing is given up, a back-off when the process is out of
+/// file descriptors, and an end with a limit.
+///
+/// ```no_run
+/// use axum::Router;
+/// use events_axum::serve::Server;
+///
+/// # async fn serve(app: Router, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+/// Server::new(listener, app).run(stop).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    app: Router,
+    limits: ConnectionLimits,
+    edge: Edge,
+}
+
+/// How serving ends.
+#[derive(Debug)]
+pub struct Ending<B, O> {
+    /// Completes when it should begin to end: nothing is accepted from then on.
+    pub begins: B,
+    /// Completes when it should end without delay.
+    pub at_once: O,
+    /// How long connections may take to end by themselves.
+    pub limit: Duration,
+}
+
+impl Server {
+    /// How long connections may take to end with [`Server::run`]: the default drain window and a second.
+    pub const END_LIMIT: Duration = Duration::from_secs(11);
+
+    /// Serves an application on a listener, with the default limits.
+    #[must_use]
+    pub fn new(listener: TcpListener, app: Router) -> Self {
+        Self {
+            listener,
+            app,
+            limits: ConnectionLimits::default(),
+            edge: Edge::default(),
+        }
+    }
+
+    /// Sets the bounds of connections.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: ConnectionLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Counts sockets and bounds that were hit where a state shows them; see [`StreamState::edge`](crate::StreamState::edge).
+    #[must_use]
+    pub fn with_edge(mut self, edge: Edge) -> Self {
+        self.edge = edge;
+        self
+    }
+
+    /// Serves until `begins` completes, and then until the connections are gone or [`Server::END_LIMIT`] is over.
+    ///
+    /// Hand it [`StreamState::drain_on`](crate::StreamState::drain_on), so that open streams end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the listener and all connections.
+    pub async fn run(self, begins: impl Future<Output = ()>) {
+        self.run_until(Ending {
+            begins,
+            at_once: pending(),
+            limit: Self::END_LIMIT,
+        })
+        .await;
+    }
+
+    /// Accepts connections and serves them until the ending has begun and they are gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the listener and all connections.
+    pub async fn run_until<B, O>(self, ending: Ending<B, O>)
+    where
+        B: Future<Output = ()>,
+        O: Future<Output = ()>,
+    {
+        let Self {
+            listener,
+            app,
+            limits,
+            edge,
+        } = self;
+        let max_connections = limits.most();
+        let addresses = Addresses::default();
+        tracing::info!(max_connections, "accepting connections");
+        let permits = Arc::new(Semaphore::new(max_connections));
+        let (goodbye, listens_for_goodbye) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        let mut backoff = Backoff::default();
+        let mut begins = pin!(ending.begins);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut begins => break,
+                Some(ended) = connections.join_next() => {
+                    report(ended);
+                    edge.set_sockets(connections.len());
+                }
+                (stream, address, permit) = next_connection(&listener, &permits, &edge, &mut backoff) => {
+                    let Some(place) = addresses.take(address.to_canonical(), limits.per_address) else {
+                        edge.hit(Bound::ConnectionsPerAddress);
+                        continue;
+                    };
+                    let (app, edge_of_it) = (app.clone(), edge.clone());
+                    let goodbye = listens_for_goodbye.clone();
+                    connections.spawn(async move {
+                        connection::serve(stream, app, limits, edge_of_it, goodbye).await;
+                        drop((place, permit));
+                    });
+                    edge.set_sockets(connections.len());
+                }
+            }
+        }
+        drop(listener);
+        goodbye.send_replace(true);
+        tracing::info!(connections = connections.len(), "ending connections");
+        let all_gone = async {
+            while let Some(ended) = connections.join_next().await {
+                report(ended);
+            }
+        };
+        let how = tokio::select! {
+            () = all_gone => "all connections have ended",
+            () = tokio::time::sleep(ending.limit) => "the time is up: dropping what is left",
+            () = ending.at_once => "asked again: dropping what is left",
+        };
+        tracing::info!(connections = connections.len(), "{how}");
+        connections.shutdown().await;
+    }
+}
+
+/// Waits for a free place, then for a client.
+///
+/// # Cancel safety
+///
+/// No client is lost: a place that was taken is freed.
+async fn next_connection(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+    edge: &Edge,
+    backoff: &mut Backoff,
+) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
+    if permits.available_permits() == 0 {
+        edge.hit(Bound::Connections);
+    }
+    let permit = loop {
+        // The semaphore is never closed.
+        if let Ok(permit) = Arc::clone(permits).acquire_owned().await {
+            break permit;
+        }
+    };
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                backoff.reset();
+                return (stream, address.ip(), permit);
+            }
+            Err(error) if backoff::is_of_one_client(&error) => {}
+            Err(error) => {
+                let delay = backoff.next_delay();
+                tracing::warn!(%error, ?delay, "cannot accept; trying again");
+                tokio::time::sleep(delay).await;
+            }
+        }
+    }
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection failed");
+    }
+}
