@@ -24,7 +24,8 @@ const READY: usize = 1_024;
 
 const LISTENER: Token = Token(usize::MAX);
 
-const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\
+const STREAM: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\
                         Connection: close\r\n\r\n:\n\n";
 
 struct Floor {

@@ -2,7 +2,7 @@
 
 mod runs;
 
-use std::sync::Arc;
+use std::{future::pending, sync::Arc};
 
 use axum::{
     Router,
@@ -12,7 +12,10 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use events_axum::{RequestContext, StreamConfig, StreamState, hub_router};
+use events_axum::{
+    RequestContext, StreamConfig, StreamState, hub_router,
+    serve::{ConnectionLimits, Server},
+};
 use events_broadcast::Limits;
 use events_core::{Broadcaster as _, UserId};
 use events_router::{EventRouter, RouterConfig};
@@ -54,7 +57,14 @@ pub(crate) async fn serve(options: Options) -> Outcome<()> {
     if options.is_served_by_axum {
         return Ok(axum::serve(listener, app).await?);
     }
-    Ok(axum::serve(listener, app).await?)
+    let limits = ConnectionLimits {
+        connections: LIFTED,
+        per_address: LIFTED,
+        ..ConnectionLimits::default()
+    };
+    let server = Server::new(listener, app).with_limits(limits);
+    server.run(pending()).await;
+    Ok(())
 }
 
 /// Stands in for authentication: everybody is whom the query names, and may publish for all.

@@ -59,7 +59,9 @@ impl Runs {
                 Place::Open(run) => run,
                 Place::New => {
                     let user = UserId::new(format!("{}{number}", order.prefix));
-                    self.open(user, 0).await.map_err(|error| error.to_string())?
+                    self.open(user, 0)
+                        .await
+                        .map_err(|error| error.to_string())?
                 }
                 Place::Taken => {
                     return Err("events are being made for this user already".to_owned());
