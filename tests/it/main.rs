@@ -70,6 +70,8 @@ mod shutdown;
 #[cfg(test)]
 mod slow_reader;
 #[cfg(test)]
+mod take_over;
+#[cfg(test)]
 mod tck;
 #[cfg(test)]
 mod tidy;

@@ -64,7 +64,9 @@ impl Hub {
         let drained = state.drain_on(async { signalled.await.unwrap_or_default() });
         let app = hub_router(state.clone()).layer(from_fn(name_user));
         let mut server = JoinSet::new();
-        let serving = Server::new(listener, app).with_edge(state.edge().clone());
+        let serving = Server::new(listener, app)
+            .with_edge(state.edge().clone())
+            .take_over(takes_over());
         server.spawn(serving.run(drained));
         Ok(Self {
             address,
@@ -271,6 +273,12 @@ impl Hub {
         self.signal();
         self.ended(limit).await
     }
+}
+
+/// Whether streams are given their sockets: as for the binary, and so both ways can be tested.
+#[must_use]
+pub fn takes_over() -> bool {
+    std::env::var("EVENTS_SERVE__TAKE_OVER").as_deref() != Ok("false")
 }
 
 /// Returns the `ids` of a publish's answer, or of a receipt.

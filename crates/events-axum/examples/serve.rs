@@ -16,7 +16,8 @@ use events_router::EventRouter;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
-    let streams = StreamState::new(EventRouter::default());
+    let router = EventRouter::default();
+    let streams = StreamState::new(router.clone());
     let app = Router::new()
         .route("/health", get(async || "well\n"))
         .nest("/events", stream_router(streams.clone()))
@@ -30,10 +31,14 @@ async fn main() -> std::io::Result<()> {
         head_time: Duration::from_secs(5),
         ..ConnectionLimits::default()
     };
-    Server::new(listener, app)
+    let serving = Server::new(listener, app)
         .with_limits(limits)
         .with_edge(streams.edge().clone())
-        .run(streams.drain_on(interrupted))
-        .await;
+        .run(streams.drain_on(interrupted));
+    tokio::select! {
+        () = serving => {}
+        // Wakes the streams of users with many connections away from the publish call; it never ends.
+        () = router.flush() => {}
+    }
     Ok(())
 }

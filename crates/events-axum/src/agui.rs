@@ -87,13 +87,12 @@ async fn connect(
         has_ids: true,
         is_cut_short: true,
         before: None,
-        drain: Some(state.inner.drain.clone()),
-        router: Some(state.router().clone()),
-        ends: state.inner.metrics.ends_of("agui_connect"),
+        state: Some(state.clone()),
+        name: "agui_connect".into(),
         _place: Some(place),
     };
     let source = Source::thread(subscription, Some(Instant::now() + wait));
-    Ok(stream(source, manner, (None, None), "agui_connect"))
+    Ok(stream(source, manner, (None, None)))
 }
 
 /// One thread in the list.

@@ -1,6 +1,7 @@
 //! The body of a stream: a subscription, written out as Server-Sent Events.
 
 use std::{
+    borrow::Cow,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -8,7 +9,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use events_broadcast::{Batch, Missed};
+use events_broadcast::{Batch, Missed, Wire};
+use events_core::{EventId, Frame as EventFrame};
 use events_router::EventRouter;
 use events_sse::{
     ClosingReason, Gap, GapReason, encode_around, encode_around_member, encode_comment,
@@ -19,12 +21,11 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, Sleep, sleep_until},
 };
-use tracing::Span;
+use tracing::{Level, Span};
 
 use crate::{
-    drain::Drain,
+    StreamState,
     head::{first_bytes, last_bytes},
-    metrics::StreamEnds,
     query::HeartbeatForm,
     source::{Source, Step},
 };
@@ -57,11 +58,11 @@ pub(crate) struct Manner {
     /// An end before its time is a broken transfer: official clients take a clean end for a success.
     pub(crate) is_cut_short: bool,
     /// Stands before each event, which a brace ends then.
-    pub(crate) before: Option<Bytes>,
-    pub(crate) drain: Option<Drain>,
-    /// Whose log may be out of reach for a while, which is said in a comment.
-    pub(crate) router: Option<EventRouter>,
-    pub(crate) ends: StreamEnds,
+    pub(crate) before: Option<Box<[u8]>>,
+    /// Whose drain ends it, whose log may be out of reach for a while, and who counts its end.
+    pub(crate) state: Option<StreamState>,
+    /// The stream's name in metrics and spans.
+    pub(crate) name: Cow<'static, str>,
     /// The place among all streams, given back with the body.
     pub(crate) _place: Option<OwnedSemaphorePermit>,
 }
@@ -72,11 +73,9 @@ pub(crate) struct Manner {
 pub(crate) struct EventBody {
     source: Source,
     manner: Manner,
-    first: Option<Vec<u8>>,
     prelude: Option<Prelude>,
     restate: Option<Restate>,
-    batch: Batch,
-    /// What is left of a large event: its payload and what comes after it, last first.
+    /// What is written before anything else, last first: the first bytes, or what is left of a large event.
     rest: Vec<Bytes>,
     silent_since: Instant,
     heartbeat: Pin<Box<Sleep>>,
@@ -87,28 +86,27 @@ pub(crate) struct EventBody {
     is_cut: bool,
     /// The client has been told that the log is out of reach.
     is_degraded: bool,
-    span: Span,
+    /// Open while the stream is only if somebody wants to see its events: an open one takes half a kilobyte. It is made
+    /// at the end otherwise.
+    span: Option<Box<Span>>,
 }
 
 impl EventBody {
-    pub(crate) fn new(
-        source: Source,
-        manner: Manner,
-        prelude: Option<Prelude>,
-        span: Span,
-    ) -> Self {
+    pub(crate) fn new(source: Source, manner: Manner, prelude: Option<Prelude>) -> Self {
         let now = Instant::now();
         // With a gap or a prelude ahead, the cursor comes with those: a cut before must not skip them.
         let is_primed = manner.has_ids && prelude.is_none();
         let first = first_bytes(source.primed().filter(|_| is_primed));
-        span.in_scope(|| tracing::debug!(user = %source.user(), "stream opened"));
+        let span = tracing::enabled!(Level::DEBUG).then(|| {
+            let span = span_of(&manner.name, &source);
+            span.in_scope(|| tracing::debug!(user = %source.user(), "stream opened"));
+            Box::new(span)
+        });
         Self {
             source,
-            first: Some(first),
             prelude,
             restate: None,
-            batch: Batch::default(),
-            rest: Vec::new(),
+            rest: vec![first.into()],
             silent_since: now,
             heartbeat: Box::pin(sleep_until(now + manner.heartbeat)),
             drained: None,
@@ -128,75 +126,57 @@ impl EventBody {
 
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         if let Some(rest) = self.rest.pop() {
+            if self.rest.is_empty() {
+                self.rest = Vec::new();
+            }
             return Poll::Ready(Some(Ok(rest)));
         }
         let block = ready!(self.poll_block(context));
         if let Some(block) = block.filter(|block| !block.is_empty()) {
-            return Poll::Ready(Some(Ok(block.into())));
+            return Poll::Ready(Some(Ok(block)));
         }
         let is_cut = std::mem::take(&mut self.is_cut);
         Poll::Ready(is_cut.then(|| Err(Cut(self.end.unwrap_or_default()))))
     }
 
     /// Writes the next whole blocks, or the beginning of a large one.
-    fn poll_block(&mut self, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(first));
-        }
+    fn poll_block(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.end.is_some() {
             return Poll::Ready(None);
         }
         if self.poll_drained(context).is_ready() {
-            return Poll::Ready(Some(self.close(ClosingReason::Draining, "draining")));
+            let last = self.close(ClosingReason::Draining, "draining");
+            return Poll::Ready(Some(last.into()));
         }
         if let Some(prelude) = &mut self.prelude {
             if let Poll::Ready(bytes) = prelude.as_mut().poll(context) {
                 self.prelude = None;
-                return Poll::Ready(Some(bytes));
+                return Poll::Ready(Some(bytes.into()));
             }
-        } else if let Poll::Ready(step) = self.source.poll_next(context, &mut self.batch) {
+        } else if let Poll::Ready(step) = self.source.poll_next(context) {
             return Poll::Ready(self.write(step));
         }
         let mut out = Vec::with_capacity(48);
         // The log wakes every reader when this changes.
-        let is_down = self
-            .manner
-            .router
-            .as_ref()
-            .is_some_and(EventRouter::is_log_down);
+        let router = self.manner.state.as_ref().map(StreamState::router);
+        let is_down = router.is_some_and(EventRouter::is_log_down);
         if is_down != std::mem::replace(&mut self.is_degraded, is_down) {
             encode_comment(if is_down { DEGRADED } else { RECOVERED }, &mut out);
-            return Poll::Ready(Some(out));
+            return Poll::Ready(Some(out.into()));
         }
         ready!(self.poll_heartbeat(context));
         match self.manner.heartbeat_form {
             HeartbeatForm::Comment => encode_heartbeat_comment(&mut out),
             HeartbeatForm::Event => encode_heartbeat_event(&mut out),
         }
-        Poll::Ready(Some(out))
+        Poll::Ready(Some(out.into()))
     }
 
     /// Writes a step; nothing at an end that needs no words.
-    fn write(&mut self, step: Step) -> Option<Vec<u8>> {
-        Some(match step {
-            Step::Events => {
-                if let Some(head) = self.begin_large() {
-                    return Some(head);
-                }
-                let before = self.manner.before.as_deref();
-                let around = 160 + before.map_or(0, <[u8]>::len);
-                let events = self.batch.events.iter();
-                let bytes = events.map(|(_, frame)| frame.data.len() + around).sum();
-                let mut out = Vec::with_capacity(bytes);
-                for (id, frame) in &self.batch.events {
-                    match before {
-                        None => encode_frame(*id, frame, &mut out),
-                        Some(before) => encode_member(*id, before, &frame.data, &mut out),
-                    }
-                }
-                self.forget_batch();
-                out
-            }
+    fn write(&mut self, step: Step) -> Option<Bytes> {
+        let out = match step {
+            Step::Wire(wire) => return self.begin(wire),
+            Step::Events(batch) => return Some(self.write_batch(&batch)),
             Step::Missed(missed) => {
                 // Before a gap that was known when the client came stands the stream's prelude.
                 if missed.reason == GapReason::Overflow {
@@ -209,40 +189,61 @@ impl EventBody {
                 self.end = Some(name);
                 return None;
             }
-        })
+        };
+        Some(out.into())
+    }
+
+    /// Begins what the log has encoded, which is in pieces if an event is large.
+    fn begin(&mut self, wire: Wire) -> Option<Bytes> {
+        let mut pieces = wire.into_blocks().into_iter();
+        let first = pieces.next();
+        self.rest.extend(pieces.rev());
+        first
+    }
+
+    fn write_batch(&mut self, batch: &Batch) -> Bytes {
+        if let [(id, frame)] = &*batch.events
+            && let Some(head) = self.begin_large(*id, frame)
+        {
+            return head.into();
+        }
+        let before = self.manner.before.as_deref();
+        let around = 160 + before.map_or(0, <[u8]>::len);
+        let events = batch.events.iter();
+        let bytes = events.map(|(_, frame)| frame.data.len() + around).sum();
+        let mut out = Vec::with_capacity(bytes);
+        for (id, frame) in &batch.events {
+            match before {
+                None => encode_frame(*id, frame, &mut out),
+                Some(before) => encode_member(*id, before, &frame.data, &mut out),
+            }
+        }
+        out.into()
     }
 
     /// Begins an event that comes alone because it is large. Its payload is not copied: the log counts the bytes as
     /// long as a client has not read them, and so memory is bounded however many clients are slow.
-    fn begin_large(&mut self) -> Option<Vec<u8>> {
-        let [(id, frame)] = &*self.batch.events else {
-            return None;
-        };
+    fn begin_large(&mut self, id: Option<EventId>, frame: &EventFrame) -> Option<Vec<u8>> {
         if frame.data.len() <= Batch::MAX_BYTES {
             return None;
         }
         let (mut head, mut tail) = (Vec::with_capacity(160), Vec::with_capacity(4));
         let is_begun = match &self.manner.before {
-            None => encode_around(*id, frame, &mut head, &mut tail),
-            Some(before) => encode_around_member(*id, before, &frame.data, &mut head, &mut tail),
+            None => encode_around(id, frame, &mut head, &mut tail),
+            Some(before) => encode_around_member(id, before, &frame.data, &mut head, &mut tail),
         };
         if !is_begun {
             return None;
         }
         self.rest = vec![tail.into(), frame.data.clone()];
-        self.forget_batch();
         Some(head)
-    }
-
-    /// Lets go of the events that were written, and of the space of many.
-    fn forget_batch(&mut self) {
-        self.batch.events.clear();
-        self.batch.events.shrink_to(8);
     }
 
     /// Tells the client of a gap, or at least moves its cursor over it.
     fn gap(&self, missed: Missed) -> Vec<u8> {
-        tracing::debug!(parent: &self.span, reason = ?missed.reason, lost = missed.lost, "gap");
+        if let Some(span) = &self.span {
+            tracing::debug!(parent: &**span, reason = ?missed.reason, lost = missed.lost, "gap");
+        }
         let mut out = Vec::with_capacity(192);
         let gap = Gap {
             reason: missed.reason,
@@ -268,7 +269,8 @@ impl EventBody {
     /// Ready when a drain has begun and this stream's time has come.
     fn poll_drained(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.drained.is_none() {
-            let Some(end) = self.manner.drain.as_ref().and_then(Drain::draw_end) else {
+            let state = self.manner.state.as_ref();
+            let Some(end) = state.and_then(|state| state.inner.drain.draw_end()) else {
                 // The log wakes every reader when a drain begins.
                 return Poll::Pending;
             };
@@ -313,10 +315,26 @@ impl Body for EventBody {
 impl Drop for EventBody {
     fn drop(&mut self) {
         let end = self.end.unwrap_or("client_gone");
-        self.manner.ends.count(end);
-        self.span.record("end", end);
-        self.span.in_scope(|| tracing::debug!("stream ended"));
+        if let Some(state) = &self.manner.state {
+            state.inner.metrics.ended(self.manner.name.clone(), end);
+        }
+        let span = match self.span.take() {
+            Some(span) => *span,
+            None => span_of(&self.manner.name, &self.source),
+        };
+        span.record("end", end);
+        span.in_scope(|| tracing::debug!("stream ended"));
     }
+}
+
+/// Makes the span of a stream.
+fn span_of(name: &str, source: &Source) -> Span {
+    tracing::info_span!(
+        "stream",
+        stream = name,
+        connection = source.connection().as_str(),
+        end = tracing::field::Empty,
+    )
 }
 
 const fn reason_name(reason: ClosingReason) -> &'static str {

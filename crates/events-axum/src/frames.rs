@@ -89,7 +89,7 @@ impl StreamState {
             drain: Some(begun(self.inner.drain.clone())),
         };
         let manner = self.manner(name, query, false, place);
-        stream(Source::Frames(Box::new(source)), manner, (None, None), name)
+        stream(Source::Frames(Box::new(source)), manner, (None, None))
     }
 }
 
@@ -123,19 +123,18 @@ impl Frames {
     }
 
     /// Takes what is there, up to a batch.
-    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>, batch: &mut Batch) -> Poll<Step> {
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         if let Some(drain) = &mut self.drain
             && drain.as_mut().poll(context).is_ready()
         {
             self.drain = None;
             context.waker().wake_by_ref();
         }
-        batch.events.clear();
         if let Some(rest) = &mut self.rest {
             ready!(rest.as_mut().poll(context));
             self.rest = None;
         }
-        let mut n_bytes = 0;
+        let (mut batch, mut n_bytes) = (Batch::default(), 0);
         while batch.events.len() < Batch::MAX_EVENTS && n_bytes < Batch::MAX_BYTES {
             let next = match self.stash.take() {
                 Some(frame) => Poll::Ready(Some(frame)),
@@ -163,6 +162,6 @@ impl Frames {
         if !is_full && self.stash.is_none() {
             self.rest = Some(Box::pin(sleep(PACE)));
         }
-        Poll::Ready(Step::Events)
+        Poll::Ready(Step::Events(batch))
     }
 }

@@ -24,7 +24,6 @@ use crate::{
     Problem, RequestContext,
     body::{EventBody, Manner},
     head::stream_response,
-    metrics::Metrics,
     query::HeartbeatForm,
     source::Source,
 };
@@ -47,13 +46,6 @@ pub async fn create_sse_stream<E>(
         Ok(subscription) => subscription,
         Err(error) => return Problem::from(error).into_response(),
     };
-    let connection = subscription.connection().as_str();
-    let span = tracing::info_span!(
-        "stream",
-        stream = name,
-        connection,
-        end = tracing::field::Empty
-    );
     let manner = Manner {
         heartbeat: HEARTBEAT_INTERVAL,
         heartbeat_form: HeartbeatForm::Comment,
@@ -61,16 +53,14 @@ pub async fn create_sse_stream<E>(
         has_ids: !broadcaster.is_ephemeral(),
         is_cut_short: false,
         before: None,
-        drain: None,
-        router: None,
-        ends: Metrics::default().ends_of(name),
+        state: None,
+        name: name.to_owned().into(),
         _place: None,
     };
     stream_response(Body::new(EventBody::new(
         Source::Log(subscription),
         manner,
         None,
-        span,
     )))
 }
 

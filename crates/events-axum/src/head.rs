@@ -8,6 +8,14 @@ use axum::{
 use events_core::EventId;
 use events_sse::{Closing, ClosingReason, encode_comment, encode_id_only, encode_retry};
 
+/// Says that an answer goes on for long, so that the serving loop may give it the socket.
+///
+/// An extension of responses; see `serve::Server`. All streams of this crate have it, and a handler of yours may put it
+/// into its own endless answers. The body is the same then, with all layers around it; what changes is who writes it:
+/// `Connection: close` is in the head, and while the answer goes on nothing that the client sends is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TakeOver;
+
 /// The reconnection time that clients are told, in milliseconds; drawn for each connection.
 fn retry_ms() -> u64 {
     fastrand::u64(2_000..=5_000)
@@ -67,5 +75,7 @@ pub(crate) fn stream_response(body: Body) -> Response {
             HeaderValue::from_static("no"),
         ),
     ];
-    (headers, body).into_response()
+    let mut response = (headers, body).into_response();
+    response.extensions_mut().insert(TakeOver);
+    response
 }

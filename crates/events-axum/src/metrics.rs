@@ -1,5 +1,7 @@
 //! Counters of the HTTP edge. The log keeps its own; see [`events_broadcast::Stats`].
 
+use std::borrow::Cow;
+
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -9,7 +11,7 @@ use prometheus_client::{
 /// How streams ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct StreamEnd {
-    pub(crate) stream: String,
+    pub(crate) stream: Cow<'static, str>,
     pub(crate) reason: &'static str,
 }
 
@@ -83,6 +85,7 @@ bounds! {
 pub struct Edge {
     bound_hits: Family<BoundHit, Counter>,
     sockets: Gauge,
+    taken_over: Counter,
 }
 
 impl Edge {
@@ -96,6 +99,14 @@ impl Edge {
     pub fn set_sockets(&self, n_sockets: usize) {
         self.sockets
             .set(i64::try_from(n_sockets).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(feature = "serve")]
+impl Edge {
+    /// Counts that a stream was given its socket.
+    pub(crate) fn count_taken_over(&self) {
+        self.taken_over.inc();
     }
 }
 
@@ -130,40 +141,27 @@ impl Metrics {
             self.edge.bound_hits.clone(),
         );
         registry.register("sockets", "Open sockets", self.edge.sockets.clone());
+        registry.register(
+            "sockets_taken_over",
+            "Streams that were given their socket",
+            self.edge.taken_over.clone(),
+        );
     }
 
     pub(crate) fn hit(&self, bound: Bound) {
         self.edge.hit(bound);
     }
 
-    pub(crate) fn ends_of(&self, stream: &str) -> StreamEnds {
-        StreamEnds {
-            stream: stream.to_owned(),
-            ends: self.stream_ends.clone(),
-        }
+    /// Counts the end of a stream.
+    pub(crate) fn ended(&self, stream: Cow<'static, str>, reason: &'static str) {
+        self.stream_ends
+            .get_or_create(&StreamEnd { stream, reason })
+            .inc();
     }
 
     pub(crate) fn published(&self, stream: &'static str, status: u16) {
         self.publishes
             .get_or_create(&PublishEnd { stream, status })
-            .inc();
-    }
-}
-
-/// Counts the ends of the connections of one stream.
-#[derive(Clone, Debug)]
-pub(crate) struct StreamEnds {
-    stream: String,
-    ends: Family<StreamEnd, Counter>,
-}
-
-impl StreamEnds {
-    pub(crate) fn count(&self, reason: &'static str) {
-        self.ends
-            .get_or_create(&StreamEnd {
-                stream: self.stream.clone(),
-                reason,
-            })
             .inc();
     }
 }

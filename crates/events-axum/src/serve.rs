@@ -2,8 +2,12 @@
 
 mod backoff;
 mod connection;
-mod first_bytes;
+mod direct;
+mod handover;
 mod limit;
+mod opening;
+mod requests;
+mod socket;
 mod stream_tasks;
 
 use std::{
@@ -23,13 +27,16 @@ use tokio::{
 
 use crate::{Bound, Edge};
 use backoff::Backoff;
+use connection::{Connection, Terms};
 use limit::Addresses;
 
+pub use crate::head::TakeOver;
 pub use limit::ConnectionLimits;
 
 /// Serves an axum application, in place of `axum::serve`, with the bounds that a server of long streams needs.
 ///
-/// HTTP/1.1, and HTTP/2 by prior knowledge, without TLS. Against `axum::serve` it has: a time for the head of a request,
+/// HTTP/1.1, and HTTP/2 by prior knowledge, without TLS. A long answer over HTTP/1.1 is given the socket: see
+/// [`Server::take_over`]. Against `axum::serve` it has: a time for the head of a request,
 /// caps of connections over all clients and of one address, a bound on what the system keeps for a client that does not
 /// read, a time after which a client that acknowledges nothing is given up, a back-off when the process is out of
 /// file descriptors, and an end with a limit.
@@ -50,6 +57,7 @@ pub struct Server {
     app: Router,
     limits: ConnectionLimits,
     edge: Edge,
+    takes_over: bool,
 }
 
 /// How serving ends.
@@ -75,6 +83,7 @@ impl Server {
             app,
             limits: ConnectionLimits::default(),
             edge: Edge::default(),
+            takes_over: true,
         }
     }
 
@@ -89,6 +98,19 @@ impl Server {
     #[must_use]
     pub fn with_edge(mut self, edge: Edge) -> Self {
         self.edge = edge;
+        self
+    }
+
+    /// Sets whether the socket of a long answer is taken over, once its head has been written; by default it is.
+    ///
+    /// It is done for answers that have the extension [`TakeOver`], to GET over HTTP/1.1, without a request body, an
+    /// upgrade, a content coding or anything that the client has sent behind the request. Such an answer says
+    /// `Connection: close`. When hyper has written the head and exactly the first chunk, it is dropped; from then on
+    /// the body, with all layers of the application around it, is written to the socket without its buffers. That is a
+    /// tenth of the memory of an idle connection. In all other cases hyper goes on with the same body.
+    #[must_use]
+    pub const fn take_over(mut self, takes_over: bool) -> Self {
+        self.takes_over = takes_over;
         self
     }
 
@@ -123,12 +145,20 @@ impl Server {
             app,
             limits,
             edge,
+            takes_over,
         } = self;
         let max_connections = limits.most();
         let addresses = Addresses::default();
         tracing::info!(max_connections, "accepting connections");
         let permits = Arc::new(Semaphore::new(max_connections));
-        let (goodbye, listens_for_goodbye) = watch::channel(false);
+        let (say_goodbye, goodbye) = watch::channel(false);
+        let terms = Terms {
+            app,
+            limits,
+            edge: edge.clone(),
+            takes_over,
+            goodbye,
+        };
         let mut connections = JoinSet::new();
         let mut backoff = Backoff::default();
         let mut begins = pin!(ending.begins);
@@ -145,18 +175,13 @@ impl Server {
                         edge.hit(Bound::ConnectionsPerAddress);
                         continue;
                     };
-                    let (app, edge_of_it) = (app.clone(), edge.clone());
-                    let goodbye = listens_for_goodbye.clone();
-                    connections.spawn(async move {
-                        connection::serve(stream, app, limits, edge_of_it, goodbye).await;
-                        drop((place, permit));
-                    });
+                    connections.spawn(Connection::new(stream, terms.clone(), place, permit));
                     edge.set_sockets(connections.len());
                 }
             }
         }
         drop(listener);
-        goodbye.send_replace(true);
+        say_goodbye.send_replace(true);
         tracing::info!(connections = connections.len(), "ending connections");
         let all_gone = async {
             while let Some(ended) = connections.join_next().await {

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use events_broadcast::{Batch, Missed, Next, Subscription};
+use events_broadcast::{Batch, Missed, NextWire, Subscription, Wire};
 use events_core::{ConnectionId, EventId, UserId};
 use events_models::{A2AEvent, a2a::A2AVersion};
 use events_router::{TaskNext, TaskSubscription, ThreadNext, ThreadSubscription};
@@ -17,8 +17,10 @@ use crate::frames::Frames;
 
 /// What comes next on a stream.
 pub(crate) enum Step {
-    /// Events are in the batch.
-    Events,
+    /// Events as they go out.
+    Wire(Wire),
+    /// Events that are still to be written.
+    Events(Batch),
     /// Something was lost, and the client must be told.
     Missed(Missed),
     /// The slot is lost.
@@ -101,32 +103,30 @@ impl Source {
         }
     }
 
-    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>, batch: &mut Batch) -> Poll<Step> {
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+        // Without an allocation until there is an event.
+        let mut batch = Batch::default();
         match self {
-            Self::Log(subscription) => {
-                subscription
-                    .poll_next(context, batch)
-                    .map(|next| match next {
-                        Next::Events => Step::Events,
-                        Next::Missed(missed) => Step::Missed(missed),
-                        Next::Closed(reason) => Step::Closed(reason),
-                    })
-            }
+            Self::Log(subscription) => subscription.poll_wire(context).map(|next| match next {
+                NextWire::Events(wire) => Step::Wire(wire),
+                NextWire::Missed(missed) => Step::Missed(missed),
+                NextWire::Closed(reason) => Step::Closed(reason),
+            }),
             Self::Thread {
                 subscription,
                 waits,
             } => {
-                let mut next = subscription.poll_next(context, batch);
+                let mut next = subscription.poll_next(context, &mut batch);
                 if next.is_pending()
                     && let Some(wait) = waits
                     && wait.as_mut().poll(context).is_ready()
                 {
                     *waits = None;
                     subscription.stop_waiting();
-                    next = subscription.poll_next(context, batch);
+                    next = subscription.poll_next(context, &mut batch);
                 }
                 next.map(|next| match next {
-                    ThreadNext::Events => Step::Events,
+                    ThreadNext::Events => Step::Events(batch),
                     ThreadNext::Closed(reason) => Step::Closed(reason),
                     ThreadNext::Ended => Step::Ended("run_ended"),
                 })
@@ -135,10 +135,10 @@ impl Source {
                 subscription,
                 official,
             } => {
-                let next = std::task::ready!(subscription.poll_next(context, batch));
+                let next = std::task::ready!(subscription.poll_next(context, &mut batch));
                 Poll::Ready(match (next, official) {
                     (TaskNext::Events, Some(A2AVersion::V0_3)) => write_v0_3(batch),
-                    (TaskNext::Events, _) => Step::Events,
+                    (TaskNext::Events, _) => Step::Events(batch),
                     (TaskNext::Missed(missed), None) => Step::Missed(missed),
                     // The task cannot be told anew, and a stream with a hole would look whole.
                     (TaskNext::Missed(_), Some(_)) => Step::Closed(ClosingReason::Slow),
@@ -146,13 +146,13 @@ impl Source {
                     (TaskNext::Ended, _) => Step::Ended("task_ended"),
                 })
             }
-            Self::Frames(frames) => frames.poll_next(context, batch),
+            Self::Frames(frames) => frames.poll_next(context),
         }
     }
 }
 
 /// Gives events the form of 0.3.
-fn write_v0_3(batch: &mut Batch) -> Step {
+fn write_v0_3(mut batch: Batch) -> Step {
     for (_, frame) in &mut batch.events {
         let mut json = Vec::with_capacity(frame.data.len() + 64);
         let event = A2AEvent::from_json(&frame.data);
@@ -162,5 +162,5 @@ fn write_v0_3(batch: &mut Batch) -> Step {
         }
         frame.data = json.into();
     }
-    Step::Events
+    Step::Events(batch)
 }

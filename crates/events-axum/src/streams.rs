@@ -146,7 +146,7 @@ impl StreamState {
         let prelude = prelude(self, &subscription);
         let name = broadcaster.name();
         let manner = self.manner(name, query, !broadcaster.is_ephemeral(), place);
-        stream(Source::Log(subscription), manner, prelude, name)
+        stream(Source::Log(subscription), manner, prelude)
     }
 
     fn open_thread(
@@ -161,12 +161,7 @@ impl StreamState {
         match wish.thread(&**thread) {
             Ok(subscription) => {
                 let manner = self.manner("agui", query, true, place);
-                stream(
-                    Source::thread(subscription, None),
-                    manner,
-                    (None, None),
-                    "agui",
-                )
+                stream(Source::thread(subscription, None), manner, (None, None))
             }
             Err(ConnectError::Closed) => come_back_later(),
             Err(error) => Problem::from(error).into_response(),
@@ -185,7 +180,7 @@ impl StreamState {
         match wish.task(&**task) {
             Ok(subscription) => {
                 let manner = self.manner("a2a", query, true, place);
-                stream(Source::task(subscription), manner, (None, None), "a2a")
+                stream(Source::task(subscription), manner, (None, None))
             }
             Err(ConnectError::Closed) => come_back_later(),
             Err(error) => Problem::from(error).into_response(),
@@ -219,7 +214,7 @@ impl StreamState {
 
     pub(crate) fn manner(
         &self,
-        name: &str,
+        name: &'static str,
         query: &StreamQuery,
         has_ids: bool,
         place: OwnedSemaphorePermit,
@@ -231,9 +226,8 @@ impl StreamState {
             has_ids,
             is_cut_short: false,
             before: None,
-            drain: Some(self.inner.drain.clone()),
-            router: Some(self.router().clone()),
-            ends: self.inner.metrics.ends_of(name),
+            state: Some(self.clone()),
+            name: name.into(),
             _place: Some(place),
         }
     }
@@ -298,16 +292,9 @@ pub(crate) fn stream(
     source: Source,
     manner: Manner,
     (prelude, restate): (Option<Prelude>, Option<Restate>),
-    name: &'static str,
 ) -> Response {
-    let span = tracing::info_span!(
-        "stream",
-        stream = name,
-        connection = source.connection().as_str(),
-        end = tracing::field::Empty,
-    );
     stream_response(Body::new(
-        EventBody::new(source, manner, prelude, span).restating(restate),
+        EventBody::new(source, manner, prelude).restating(restate),
     ))
 }
 

@@ -13,7 +13,7 @@ use crate::{
     fault::Fault,
     mirror::IsMirror,
     stats::{add, count},
-    store::Wakers,
+    store::Wakes,
     user_log::{Entry, Position, UserState, is_large},
     view::MAX_VIEWS,
     watcher::{Intake, Watcher},
@@ -66,20 +66,20 @@ impl LogStore {
         }
         let now_ms = inner.clock.now_ms();
         self.check_room()?;
-        let mut wakers = Wakers::new();
         let delivery = loop {
             let log = self.find_or_create(user, now_ms)?;
             let mut state = log.lock();
             if !state.removed {
                 let records = make(state.last.id(inner.epoch), now_ms)?;
                 self.check_sizes(&records)?;
-                break self.append_locked(&mut state, records, now_ms, &mut wakers);
+                let mut wakes = Wakes::default();
+                let delivery = self.append_locked(&mut state, records, now_ms, &mut wakes);
+                drop(state);
+                wakes.wake(self, log);
+                break delivery;
             }
         };
         add(&inner.stats.appended, delivery.ids.len());
-        for waker in wakers {
-            waker.wake();
-        }
         let oldest_ms = now_ms.saturating_sub(inner.limits.age_ms());
         if inner.budget.is_exceeded() {
             // Whoever has added more than there is room for makes the room.
@@ -129,7 +129,7 @@ impl LogStore {
         state: &mut UserState,
         records: SmallVec<[Record; 2]>,
         now_ms: i64,
-        wakers: &mut Wakers,
+        wakes: &mut Wakes,
     ) -> Delivery {
         let inner = &*self.inner;
         let mut delivery = Delivery::default();
@@ -163,7 +163,7 @@ impl LogStore {
                 channel: record.channel,
             });
         }
-        self.deliver(state, entries, before, now_ms, keeps, &mut delivery, wakers);
+        self.deliver(state, entries, before, now_ms, keeps, &mut delivery, wakes);
         delivery
     }
 
@@ -177,7 +177,7 @@ impl LogStore {
         now_ms: i64,
         keeps: bool,
         delivery: &mut Delivery,
-        wakers: &mut Wakers,
+        wakes: &mut Wakes,
     ) {
         self.reach(
             state,
@@ -185,7 +185,7 @@ impl LogStore {
             before,
             now_ms,
             &mut delivery.reached,
-            wakers,
+            wakes,
         );
         for entry in entries {
             if keeps {
@@ -197,7 +197,8 @@ impl LogStore {
         self.evict_beyond_user_bounds(state, now_ms);
     }
 
-    /// Wakes the cursors and feeds the senders that want one of the new entries; no queue is ever filled twice.
+    /// Wakes the cursors and feeds the senders that want one of the new entries; no queue is ever filled twice. Of a
+    /// crowd the cursors are only counted, and woken later.
     fn reach(
         &self,
         state: &mut UserState,
@@ -205,40 +206,54 @@ impl LogStore {
         before: u64,
         now_ms: i64,
         reached: &mut [Reached; MAX_VIEWS],
-        wakers: &mut Wakers,
+        wakes: &mut Wakes,
     ) {
         let inner = &*self.inner;
         let mut gone = SmallVec::<[usize; 4]>::new();
-        for (key, watcher) in &mut state.watchers {
-            if !entries.iter().any(|entry| watcher.wants(entry)) {
-                continue;
-            }
-            let reached = &mut reached[watcher.view.index];
-            match &mut watcher.intake {
-                Intake::Cursor(cursor) => {
-                    if cursor.parked {
-                        cursor.parked = false;
-                        cursor.position = before;
-                        if inner.has_fault(Fault::DeliverFromPublish) {
-                            cursor.position = before.saturating_sub(1);
-                        }
-                        cursor.behind_since = now_ms;
-                        wakers.extend(cursor.waker.take());
+        let last = state.last.seq;
+        match &mut state.crowd {
+            Some(crowd) if crowd.is_queued || inner.flush.is_served() => {
+                crowd.count(entries, reached);
+                for key in &crowd.senders {
+                    let watcher = &state.watchers[*key];
+                    if !self.send(watcher, entries, &mut reached[watcher.view.index]) {
+                        gone.push(*key);
                     }
-                    reached.woken += 1;
                 }
-                Intake::Sender(_) => {
-                    if !self.send(watcher, entries, reached) {
-                        gone.push(key);
+                wakes.is_for_later = crowd.queue(before, now_ms);
+            }
+            _ => {
+                for (key, watcher) in &mut state.watchers {
+                    let is_wanted = entries.iter().any(|entry| watcher.wants(entry));
+                    let reached = &mut reached[watcher.view.index];
+                    match &mut watcher.intake {
+                        Intake::Cursor(cursor) if is_wanted => {
+                            if cursor.parked {
+                                cursor.parked = false;
+                                if inner.has_fault(Fault::DeliverFromPublish) {
+                                    cursor.position = before.saturating_sub(1);
+                                }
+                                cursor.behind_since = now_ms;
+                                wakes.wakers.extend(cursor.waker.take());
+                            }
+                            reached.woken += 1;
+                        }
+                        // There is nothing for it up to here.
+                        Intake::Cursor(cursor) if cursor.parked => cursor.position = last,
+                        Intake::Cursor(_) => {}
+                        Intake::Sender(_) => {
+                            if !self.send(watcher, entries, reached) {
+                                gone.push(key);
+                            }
+                        }
                     }
                 }
             }
         }
         for key in gone {
-            let watcher = state.watchers.remove(key);
+            let watcher = state.remove(key);
             watcher.view.connections.fetch_sub(1, Ordering::Relaxed);
         }
-        state.shrink_watchers();
         add(
             &inner.stats.reached,
             reached.iter().map(Reached::connections).sum(),
@@ -250,6 +265,9 @@ impl LogStore {
         let Intake::Sender(sender) = &watcher.intake else {
             return true;
         };
+        if !entries.iter().any(|entry| watcher.wants(entry)) {
+            return true;
+        }
         let inner = &*self.inner;
         let view = &watcher.view.view;
         // The one place where a payload is copied for each connection. A frame has its JSON already, so making

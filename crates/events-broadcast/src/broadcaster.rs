@@ -154,7 +154,6 @@ impl<E> GenericBroadcaster<E> {
                 .filter(|(_, watcher)| self.is_mine(watcher) && watcher.holds_slot());
             connections.extend(mine.map(|(_, watcher)| {
                 let position = match &watcher.intake {
-                    Intake::Cursor(cursor) if cursor.parked => Some(state.last.seq),
                     Intake::Cursor(cursor) => Some(cursor.position),
                     Intake::Sender(_) => None,
                 };

@@ -263,14 +263,13 @@ impl LogStore {
             .map(|(key, _)| key)
             .collect();
         for key in &keys {
-            let waker = state.watchers[*key].close(reason);
+            let waker = state.close(*key, reason);
             if matches!(state.watchers[*key].intake, Intake::Sender(_)) {
-                state.watchers.remove(*key);
+                state.remove(*key);
             }
             // Waking is a push on a run queue; it takes no lock of ours.
             waker.into_iter().for_each(std::task::Waker::wake);
         }
-        state.shrink_watchers();
         keys.len()
     }
 
@@ -287,7 +286,7 @@ impl LogStore {
         view.connections.fetch_add(1, Ordering::Relaxed);
         count(&self.inner.stats.connected);
         let view = Arc::clone(view);
-        state.watchers.insert(Watcher {
+        let watcher = Watcher {
             connection,
             serial,
             view,
@@ -295,7 +294,8 @@ impl LogStore {
             since_ms,
             closing: None,
             intake,
-        })
+        };
+        state.insert(watcher, self.inner.crowd_above)
     }
 
     /// Turns a client's cursor into a position, and says what lies before it and cannot be given any more.

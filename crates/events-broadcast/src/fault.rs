@@ -9,6 +9,8 @@ pub(crate) enum Fault {
     DeliverFromPublish = 2,
     /// A log that is made anew counts from the beginning.
     ReuseSequence = 3,
+    /// The flusher takes a user out of its queue and wakes nobody.
+    ForgetUser = 4,
 }
 
 impl crate::store::Inner {

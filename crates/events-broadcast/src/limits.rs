@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{user_log::UserLog, view::MAX_VIEWS, watcher::Watcher};
+use crate::{Batch, user_log::UserLog, view::MAX_VIEWS, watcher::Watcher};
 
 /// What happens when a user has as many connections as allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -53,10 +53,13 @@ impl Limits {
     }
 
     /// Computes the most bytes that the events of all users can take: what is kept, and one event beyond it, since
-    /// the bound is looked at before an append and kept after it. Batches that are being appended come on top.
+    /// the bound is looked at before an append and kept after it, and one batch that connections share in the form in
+    /// which it goes out. Batches that are being appended come on top.
     #[must_use]
     pub const fn worst_case_event_bytes(&self) -> usize {
-        self.total_bytes.saturating_add(self.event_bytes)
+        self.total_bytes
+            .saturating_add(self.event_bytes)
+            .saturating_add(3 * Batch::MAX_BYTES)
     }
 
     /// Computes the most bytes that the logs of all users can take without their events and connections, if a user's

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use crate::{
     Delivery, Limits, LogStore,
     stats::{add, count},
-    store::Wakers,
+    store::Wakes,
     user_log::{Entry, Position, UserLog, UserState, is_large},
 };
 
@@ -67,7 +67,7 @@ impl LogStore {
         last: u64,
     ) -> EventResult<()> {
         let log = self.find_or_open(user, previous)?;
-        let mut wakers = Wakers::new();
+        let mut wakes = Wakes::default();
         {
             let mut state = log.lock();
             let before = state.last.seq;
@@ -77,16 +77,17 @@ impl LogStore {
             state.begin_after(previous);
             if last < before {
                 count(&self.inner.stats.went_back);
-                for (_, watcher) in &mut state.watchers {
-                    wakers.extend(watcher.close(ClosingReason::Draining));
+                let keys: Vec<_> = state.watchers.iter().map(|(key, _)| key).collect();
+                for key in keys {
+                    wakes
+                        .wakers
+                        .extend(state.close(key, ClosingReason::Draining));
                 }
             }
-            state.unpark(before, self.inner.clock.now_ms(), &mut wakers);
-            let _delivery = self.extend_locked(&mut state, records, last, before, &mut wakers);
+            state.unpark(self.inner.clock.now_ms(), &mut wakes.wakers);
+            let _delivery = self.extend_locked(&mut state, records, last, before, &mut wakes);
         }
-        for waker in wakers {
-            waker.wake();
-        }
+        wakes.wake(self, log);
         if self.inner.budget.is_exceeded() {
             self.make_room();
         }
@@ -153,15 +154,13 @@ impl LogStore {
         let Some(log) = self.find(user) else {
             return Delivery::default();
         };
-        let mut wakers = Wakers::new();
+        let mut wakes = Wakes::default();
         let delivery = {
             let mut state = log.lock();
             let before = state.last.seq;
-            self.extend_locked(&mut state, records, last, before, &mut wakers)
+            self.extend_locked(&mut state, records, last, before, &mut wakes)
         };
-        for waker in wakers {
-            waker.wake();
-        }
+        wakes.wake(self, log);
         if self.inner.budget.is_exceeded() {
             self.make_room();
         }
@@ -175,7 +174,7 @@ impl LogStore {
         records: Vec<Logged>,
         last: u64,
         before: u64,
-        wakers: &mut Wakers,
+        wakes: &mut Wakes,
     ) -> Delivery {
         let inner = &*self.inner;
         let now_ms = inner.clock.now_ms();
@@ -198,7 +197,7 @@ impl LogStore {
             state.last = Position { seq: last, tag: 0 };
         }
         add(&inner.stats.appended, delivery.ids.len());
-        self.deliver(state, entries, before, now_ms, keeps, &mut delivery, wakers);
+        self.deliver(state, entries, before, now_ms, keeps, &mut delivery, wakes);
         delivery
     }
 

@@ -16,7 +16,9 @@ use smallvec::SmallVec;
 use crate::{
     Limits, Stats, View,
     budget::Budget,
+    crowd::CROWD,
     fault::Fault,
+    flush::{FlushQueue, SLICE},
     mirror::{Mirror, NotRead},
     stats::count,
     user_log::{Position, UserLog},
@@ -27,6 +29,23 @@ use crate::{
 const SHARDS: usize = 64;
 /// Tasks to wake once no lock is held.
 pub(crate) type Wakers = SmallVec<[Waker; 16]>;
+
+/// Whom an append concerns, to be told once no lock is held.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes {
+    pub(crate) wakers: Wakers,
+    /// There are too many to be woken by the publish call.
+    pub(crate) is_for_later: bool,
+}
+
+impl Wakes {
+    pub(crate) fn wake(self, store: &LogStore, log: Arc<UserLog>) {
+        self.wakers.into_iter().for_each(Waker::wake);
+        if self.is_for_later {
+            store.wake_later(log);
+        }
+    }
+}
 
 /// Per-user logs under common bounds; a cheap handle.
 ///
@@ -48,6 +67,11 @@ pub(crate) struct Inner {
     pub(crate) hasher: DefaultHashBuilder,
     pub(crate) budget: Arc<Budget>,
     pub(crate) users: AtomicUsize,
+    /// Users with more connections than this are told by a flusher.
+    pub(crate) crowd_above: usize,
+    /// Readers that a flusher looks at in one turn.
+    pub(crate) flush_slice: usize,
+    pub(crate) flush: FlushQueue,
     views: AtomicUsize,
     /// The highest sequence of any log that has been removed.
     pub(crate) retired: AtomicU64,
@@ -90,6 +114,9 @@ impl LogStore {
             hasher: DefaultHashBuilder::default(),
             budget,
             users: AtomicUsize::new(0),
+            crowd_above: CROWD,
+            flush_slice: SLICE,
+            flush: FlushQueue::default(),
             views: AtomicUsize::new(0),
             retired: AtomicU64::new(0),
             mirrors,

@@ -12,7 +12,9 @@ use events_core::{ConnectionId, EventId, Frame, UserId};
 use events_sse::{ClosingReason, GapReason};
 
 use crate::{
-    LogStore,
+    LogStore, NextWire, Wire,
+    reading::Span,
+    shared_wires::WireKey,
     stats::count,
     user_log::{Entry, UserLog, UserState},
     view::ViewState,
@@ -56,6 +58,13 @@ impl Batch {
     pub const MAX_EVENTS: usize = 256;
     /// JSON bytes in one batch; a larger event comes alone.
     pub const MAX_BYTES: usize = 32 << 10;
+}
+
+/// What comes next, in some form.
+enum Told<T> {
+    Events(T),
+    Missed(Missed),
+    Closed(ClosingReason),
 }
 
 /// A connection to a user's log: a position, and a slot that is freed on drop.
@@ -147,8 +156,8 @@ impl Subscription {
         let state = self.log.lock();
         let watcher = &state.watchers[self.key];
         let position = match &watcher.intake {
-            Intake::Cursor(cursor) if !cursor.parked => cursor.position,
-            _ => return Vec::new(),
+            Intake::Cursor(cursor) => cursor.position,
+            Intake::Sender(_) => return Vec::new(),
         };
         state
             .ring
@@ -163,32 +172,67 @@ impl Subscription {
     /// `Pending` means that there is nothing for this reader now; its task is woken when there is.
     pub fn poll_next(&mut self, context: &mut Context<'_>, batch: &mut Batch) -> Poll<Next> {
         batch.events.clear();
+        let told = self.poll_log(context, |me, state, span, _position| {
+            let scope = state.watchers[me.key].scope.as_ref();
+            batch.events.extend(me.frames(state, *span, scope));
+        });
+        told.map(|told| match told {
+            Told::Events(()) => Next::Events,
+            Told::Missed(missed) => Next::Missed(missed),
+            Told::Closed(reason) => Next::Closed(reason),
+        })
+    }
+
+    /// Reads the next events as they go out: as [`Subscription::poll_next`], and each as
+    /// [`encode_frame`](events_sse::encode_frame) writes it.
+    ///
+    /// At most [`Batch::MAX_EVENTS`] events with [`Batch::MAX_BYTES`] bytes of JSON; a larger event comes alone, and its
+    /// payload is not copied. What several connections read is encoded once.
+    pub fn poll_wire(&mut self, context: &mut Context<'_>) -> Poll<NextWire> {
+        let told = self.poll_log(context, Self::wire);
+        told.map(|told| match told {
+            Told::Events(wire) => NextWire::Events(wire),
+            Told::Missed(missed) => NextWire::Missed(missed),
+            Told::Closed(reason) => NextWire::Closed(reason),
+        })
+    }
+
+    /// Reads what comes next, for every form of it; `take` is given the events and the position before them.
+    fn poll_log<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        take: impl FnOnce(&Self, &mut UserState, &Span, u64) -> T,
+    ) -> Poll<Told<T>> {
         let mut guard = self.log.lock();
         let state = &mut *guard;
-        let watcher = &mut state.watchers[self.key];
+        let watcher = &state.watchers[self.key];
         if let Some(reason) = watcher.closing {
-            return Poll::Ready(Next::Closed(reason));
+            return Poll::Ready(Told::Closed(reason));
         }
         if let Some(missed) = self.missed.take() {
-            return Poll::Ready(Next::Missed(missed));
+            return Poll::Ready(Told::Missed(missed));
         }
         let Intake::Cursor(cursor) = &watcher.intake else {
             unreachable!("a subscription's watcher is a cursor")
         };
-        if !cursor.parked {
-            let scope = watcher.scope.clone();
+        // One that waits may be looked at before a flusher has come to it.
+        if !cursor.parked || cursor.position < state.last.seq {
             let position = cursor.position;
-            if let Some(missed) = self.overflow(state, position, scope.is_some()) {
+            if let Some(missed) = self.overflow(state, position, watcher.scope.is_some()) {
                 Self::cursor(state, self.key).position = missed.to.seq;
                 count(&self.store.inner.stats.gaps_overflow);
-                return Poll::Ready(Next::Missed(missed));
+                return Poll::Ready(Told::Missed(missed));
             }
-            let read_to = self.read(state, position, scope.as_ref(), batch);
+            let span = state.span(position, &self.view.view, watcher.scope.as_ref());
+            let taken = (span.n_events > 0).then(|| take(self, state, &span, position));
             let cursor = Self::cursor(state, self.key);
-            cursor.position = read_to;
-            if !batch.events.is_empty() {
+            cursor.position = span.read_to;
+            if let Some(taken) = taken {
+                if std::mem::take(&mut cursor.parked) {
+                    cursor.waker = None;
+                }
                 cursor.behind_since = self.store.inner.clock.now_ms();
-                return Poll::Ready(Next::Events);
+                return Poll::Ready(Told::Events(taken));
             }
             cursor.parked = true;
         }
@@ -198,6 +242,58 @@ impl Subscription {
             none => *none = Some(context.waker().clone()),
         }
         Poll::Pending
+    }
+
+    /// Takes the wire of a span from whoever has read the same, or makes it.
+    fn wire(&self, state: &mut UserState, span: &Span, position: u64) -> Wire {
+        let (view, budget) = (self.view.index, &self.store.inner.budget);
+        let scope = state.watchers[self.key].scope.as_ref();
+        let range = (position, span.read_to);
+        if let Some((wire, n_freed)) = state.wires.take(view, scope, range) {
+            budget.release(n_freed);
+            return wire;
+        }
+        let wire = {
+            let mut frames = self.frames(state, *span, scope);
+            if span.n_bytes > Batch::MAX_BYTES
+                && let Some((id, frame)) = frames.next()
+            {
+                Wire::encode_large(id, frame)
+            } else {
+                Wire::encode(frames, span.n_events, span.n_bytes)
+            }
+        };
+        let is_shared = state.watchers.len() > 1 && !budget.is_exceeded();
+        let n_readers = if is_shared {
+            state.readers_beside(self.key, position)
+        } else {
+            0
+        };
+        if n_readers > 0 {
+            let key = WireKey {
+                view,
+                scope: scope.cloned(),
+                from: position,
+                to: span.read_to,
+            };
+            let (n_taken, n_freed) = state.wires.keep(key, wire.clone(), n_readers);
+            budget.charge(n_taken);
+            budget.release(n_freed);
+        }
+        wire
+    }
+
+    /// Makes the frames of a span.
+    fn frames<'a>(
+        &'a self,
+        state: &'a UserState,
+        span: Span,
+        scope: Option<&'a Arc<str>>,
+    ) -> impl Iterator<Item = (Option<EventId>, Frame)> + 'a {
+        let (view, epoch) = (&self.view.view, self.store.inner.epoch);
+        state
+            .events_of(span, view, scope)
+            .map(move |entry| (self.id(entry, epoch), view.frame(entry)))
     }
 
     /// Waits for the next events and reads them into `batch`.
@@ -230,36 +326,6 @@ impl Subscription {
         })
     }
 
-    /// Copies the events after `position` that are for this reader, and returns the position read to.
-    fn read(
-        &self,
-        state: &UserState,
-        position: u64,
-        scope: Option<&Arc<str>>,
-        batch: &mut Batch,
-    ) -> u64 {
-        let view = &self.view.view;
-        let epoch = self.store.inner.epoch;
-        let mut bytes = 0;
-        let mut read_to = position;
-        for entry in state.ring.range(state.index_after(position)..) {
-            let is_wanted = view.follows.contains(entry.channel)
-                && scope.is_none_or(|scope| entry.scope.as_ref() == Some(scope));
-            if is_wanted {
-                bytes += entry.json.len();
-                let is_full = batch.events.len() == Batch::MAX_EVENTS || bytes > Batch::MAX_BYTES;
-                if is_full && !batch.events.is_empty() {
-                    return read_to;
-                }
-                batch
-                    .events
-                    .push((self.id(entry, epoch), view.frame(entry)));
-            }
-            read_to = entry.seq;
-        }
-        state.last.seq
-    }
-
     fn id(&self, entry: &Entry, epoch: events_core::Epoch) -> Option<EventId> {
         (!self.view.view.ephemeral).then(|| entry.position().id(epoch))
     }
@@ -268,11 +334,13 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut state = self.log.lock();
-        let watcher = state.watchers.remove(self.key);
+        let watcher = state.remove(self.key);
         if watcher.holds_slot() {
             self.view.connections.fetch_sub(1, Ordering::Relaxed);
         }
-        state.shrink_watchers();
+        if state.watchers.len() <= 1 {
+            self.store.inner.budget.release(state.wires.clear());
+        }
         // While there are others, the log is in use whatever the time.
         if state.watchers.is_empty() {
             state.touched_ms = self.store.inner.clock.now_ms();

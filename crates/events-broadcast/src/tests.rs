@@ -1,9 +1,11 @@
 //! Slots, bounds and bookkeeping of a store.
 
 mod bounds;
+mod crowds;
 mod mirror;
 mod reading;
 mod slots;
+mod wires;
 
 use std::{
     sync::Arc,

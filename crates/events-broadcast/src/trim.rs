@@ -36,6 +36,9 @@ impl LogStore {
     fn visit(&self, log: Arc<UserLog>, next_ms: i64, oldest_ms: i64) {
         let inner = &*self.inner;
         let mut state = log.lock();
+        if inner.budget.is_exceeded() {
+            inner.budget.release(state.wires.clear());
+        }
         for _ in 0..EVICTION_SLICE {
             let Some(head) = state.ring.front() else {
                 break;

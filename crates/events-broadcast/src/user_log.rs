@@ -12,6 +12,8 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::{
+    crowd::Crowd,
+    shared_wires::SharedWires,
     store::Wakers,
     subscription::{Batch, Missed},
     watcher::{Intake, Watcher},
@@ -100,6 +102,8 @@ impl UserLog {
             evicted_by_age: false,
             seen: Channels::NONE,
             watchers: Slab::new(),
+            crowd: None,
+            wires: SharedWires::default(),
             touched_ms: now_ms,
             removed: false,
         };
@@ -128,6 +132,10 @@ pub(crate) struct UserState {
     /// The channels that have had an event in this log.
     seen: Channels,
     pub(crate) watchers: Slab<Watcher>,
+    /// Only while there are many of them.
+    pub(crate) crowd: Option<Box<Crowd>>,
+    /// What several connections read, while some of them have yet to.
+    pub(crate) wires: SharedWires,
     /// When it was last appended to or attached to, in milliseconds.
     pub(crate) touched_ms: i64,
     /// It is no longer in the store; whoever finds it so looks the user up again.
@@ -152,6 +160,11 @@ impl UserState {
 
     /// Takes the oldest event out of the ring and returns by how many bytes that makes the log smaller.
     pub(crate) fn evict_oldest(&mut self, by_age: bool) -> usize {
+        if self.crowd.is_some()
+            && let Some(entry) = self.ring.front()
+        {
+            self.settle_before_eviction(entry.seq);
+        }
         let Some(entry) = self.ring.pop_front() else {
             return 0;
         };
@@ -164,7 +177,9 @@ impl UserState {
         } else if self.ring.len() * 4 < n_before {
             self.ring.shrink_to(self.ring.len() * 2);
         }
-        entry.charged() + (n_before - self.ring.capacity()) * size_of::<Entry>()
+        entry.charged()
+            + (n_before - self.ring.capacity()) * size_of::<Entry>()
+            + self.wires.drop_through(entry.seq)
     }
 
     /// Begins anew after this place, as if what came before had never been here. The ring must be empty.
@@ -174,15 +189,17 @@ impl UserState {
         self.evicted.clear();
         self.evicted_by_age = false;
         self.seen = Channels::NONE;
+        if let Some(crowd) = &mut self.crowd {
+            crowd.begin_after(place);
+        }
     }
 
-    /// Has every reader look at the log again, those who wait from where they have read to.
-    pub(crate) fn unpark(&mut self, read_to: u64, now_ms: i64, wakers: &mut Wakers) {
+    /// Has every reader look at the log again, from where they have read to.
+    pub(crate) fn unpark(&mut self, now_ms: i64, wakers: &mut Wakers) {
         for (_, watcher) in &mut self.watchers {
             if let Intake::Cursor(cursor) = &mut watcher.intake {
                 if cursor.parked {
                     cursor.parked = false;
-                    cursor.position = read_to;
                     cursor.behind_since = now_ms;
                 }
                 wakers.extend(cursor.waker.take());

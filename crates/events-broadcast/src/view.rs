@@ -52,6 +52,12 @@ impl View {
         }
     }
 
+    /// Tells whether the event is for readers of this view and scope.
+    pub(crate) fn carries(&self, entry: &Entry, scope: Option<&Arc<str>>) -> bool {
+        self.follows.contains(entry.channel)
+            && scope.is_none_or(|scope| entry.scope.as_ref() == Some(scope))
+    }
+
     pub(crate) fn frame(&self, entry: &Entry) -> Frame {
         let frame = Frame {
             event: entry.name,

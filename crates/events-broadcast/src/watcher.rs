@@ -21,7 +21,8 @@ pub(crate) enum Intake {
 
 #[derive(Debug)]
 pub(crate) struct Cursor {
-    /// Everything up to this sequence has been handed out, or was not for this connection.
+    /// Everything up to this sequence has been handed out, or was not for this connection. If it waits, that is the
+    /// last one, unless the user is queued for a flusher.
     pub(crate) position: u64,
     /// It has read all there was for it, and waits.
     pub(crate) parked: bool,
@@ -47,12 +48,7 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     pub(crate) fn wants(&self, entry: &Entry) -> bool {
-        self.closing.is_none()
-            && self.view.view.follows.contains(entry.channel)
-            && self
-                .scope
-                .as_ref()
-                .is_none_or(|scope| entry.scope.as_ref() == Some(scope))
+        self.closing.is_none() && self.view.view.carries(entry, self.scope.as_ref())
     }
 
     /// Frees the slot of a cursor and returns the task to wake, so that the stream can say why it ends.

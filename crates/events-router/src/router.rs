@@ -2,6 +2,8 @@
 
 use std::{
     fmt,
+    future::{Future, poll_fn},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -236,6 +238,25 @@ impl EventRouter {
         }
         self.inner.store.trim(10_000);
         self.inner.analytics.store().trim(10_000);
+    }
+
+    /// Makes the work of waking the readers of users with many connections, on all streams; it never ends, and does
+    /// nothing until it is polled. See [`LogStore::flush`].
+    ///
+    /// A server runs one for each of its workers, so that a publish costs the same however many connections a user
+    /// has. Without one the publish wakes them all.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the last one is dropped, it wakes who is still to be woken.
+    pub fn flush(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut of_logs = self.inner.store.flush();
+        let mut of_analytics = self.inner.analytics.store().flush();
+        poll_fn(move |context| {
+            // Neither ever ends.
+            let _never = Pin::new(&mut of_analytics).poll(context);
+            Pin::new(&mut of_logs).poll(context)
+        })
     }
 
     /// Opens a run of a thread; see [`Run`].

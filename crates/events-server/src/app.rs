@@ -77,6 +77,7 @@ pub struct Hub {
     demo_provider: Option<TcpListener>,
     drain_window: Duration,
     connections: ConnectionLimits,
+    takes_over: bool,
 }
 
 impl Hub {
@@ -133,6 +134,7 @@ impl Hub {
             demo_provider,
             drain_window: settings.drain_window,
             connections: settings.connections,
+            takes_over: settings.takes_over,
         })
     }
 
@@ -162,6 +164,9 @@ impl Hub {
     ) -> Result<(), Failure> {
         let mut background = JoinSet::new();
         background.spawn(sweep(self.state.router().clone(), self.llm.clone()));
+        for _ in 0..tokio::runtime::Handle::current().metrics().num_workers() {
+            background.spawn(self.state.router().flush());
+        }
         if let Some(replica) = self.replica {
             background.spawn(replica.run());
         }
@@ -178,6 +183,7 @@ impl Hub {
         let draining = self.llm.drain(stop_requests.clone(), limit + LAST_MOMENT);
         let serving = Server::new(self.listener, self.app)
             .with_limits(self.connections)
+            .take_over(self.takes_over)
             .with_edge(self.state.edge().clone())
             .run_until(Ending {
                 begins: self.state.drain_on(stop_requests.clone().first()),

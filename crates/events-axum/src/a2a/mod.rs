@@ -102,14 +102,13 @@ impl StreamState {
             has_control: false,
             has_ids: true,
             is_cut_short: true,
-            before,
-            drain: Some(self.inner.drain.clone()),
-            router: Some(self.router().clone()),
-            ends: self.inner.metrics.ends_of(name),
+            before: before.map(|before| Box::from(&*before)),
+            state: Some(self.clone()),
+            name: name.into(),
             _place: Some(place),
         };
         let source = Source::official_task(subscription, version);
-        Ok(stream(source, manner, (None, None), name))
+        Ok(stream(source, manner, (None, None)))
     }
 }
 

@@ -1,24 +1,37 @@
 //! One connection, from accept to its end.
 
-use std::{error::Error, io, pin::pin, time::Duration};
+use std::{
+    error::Error,
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use axum::Router;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::conn::auto,
-    service::TowerToHyperService,
-};
+use bytes::Bytes;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
-use tokio::{net::TcpStream, sync::watch};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, watch},
+    time::timeout,
+};
 
+use super::{
+    ConnectionLimits,
+    direct::{Direct, End},
+    handover::Handover,
+    limit::AddressPlace,
+    opening::{Version, read_version},
+    requests::Requests,
+    socket::Socket,
+    stream_tasks::StreamTasks,
+};
 use crate::{Bound, Edge};
-
-use super::{ConnectionLimits, first_bytes::FirstBytes, stream_tasks::StreamTasks};
-
-/// How long sent bytes may stay unacknowledged before the system gives the client up. Keep-alive probes do not do
-/// this: they stop while something is unacknowledged, which a heartbeat soon is.
-#[cfg(target_os = "linux")]
-const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// What the system buffers for a client that does not read, in bytes.
 const SEND_BUFFER: usize = 64 << 10;
@@ -26,30 +39,169 @@ const SEND_BUFFER: usize = 64 << 10;
 /// How often an HTTP/2 client is asked whether it is there, and how long it may take to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Serves a connection until the client leaves, or until goodbye is said and what it is doing is done.
+/// What all connections of a server are served with.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) app: Router,
+    pub(super) limits: ConnectionLimits,
+    pub(super) edge: Edge,
+    pub(super) takes_over: bool,
+    /// Becomes true when requests under way are the last ones.
+    pub(super) goodbye: watch::Receiver<bool>,
+}
+
+/// A connection that is served until the client leaves, or until goodbye is said and what it is doing is done.
+///
+/// Dropping it closes the socket. It is small while a stream has the socket to itself: hyper is in a box, which is gone
+/// then.
+pub(super) struct Connection {
+    phase: Phase,
+    _place: AddressPlace,
+    _permit: OwnedSemaphorePermit,
+}
+
+enum Phase {
+    /// hyper has it. Ends with what was taken over from it, if something was.
+    Requests(Pin<Box<dyn Future<Output = Option<Direct>> + Send>>),
+    /// A stream has it.
+    Direct(Direct),
+    /// The last bytes are on their way.
+    Parting(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Over,
+}
+
+impl Connection {
+    pub(super) fn new(
+        stream: TcpStream,
+        terms: Terms,
+        place: AddressPlace,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            phase: Phase::Requests(Box::pin(serve(stream, terms))),
+            _place: place,
+            _permit: permit,
+        }
+    }
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let phase = &mut self.phase;
+        loop {
+            *phase = match phase {
+                Phase::Requests(serving) => match ready!(serving.as_mut().poll(context)) {
+                    Some(direct) => Phase::Direct(direct),
+                    None => Phase::Over,
+                },
+                Phase::Direct(direct) => match ready!(direct.poll_end(context)) {
+                    End::Gone => Phase::Over,
+                    End::Written => match std::mem::replace(phase, Phase::Over) {
+                        Phase::Direct(direct) => Phase::Parting(Box::pin(direct.part())),
+                        other => other,
+                    },
+                },
+                Phase::Parting(parting) => {
+                    ready!(parting.as_mut().poll(context));
+                    Phase::Over
+                }
+                Phase::Over => return Poll::Ready(()),
+            };
+        }
+    }
+}
+
+/// Serves requests. Returns what was taken over, if the socket outlives hyper.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future closes the socket.
-pub(super) async fn serve(
-    stream: TcpStream,
-    app: Router,
-    limits: ConnectionLimits,
-    edge: Edge,
-    mut goodbye: watch::Receiver<bool>,
-) {
-    if let Err(error) = tune(&stream) {
+async fn serve(mut stream: TcpStream, mut terms: Terms) -> Option<Direct> {
+    if let Err(error) = tune(&stream, &terms.limits) {
         tracing::debug!(%error, "socket option refused");
     }
-    let tasks = StreamTasks::default();
-    let mut builder = auto::Builder::new(tasks.clone());
-    builder
-        .http1()
+    let opening = tokio::select! {
+        opening = timeout(terms.limits.head_time, read_version(&mut stream)) => opening,
+        () = said(&mut terms.goodbye) => return None,
+    };
+    let edge = terms.edge.clone();
+    let served = match opening {
+        Ok(Ok((Version::Http1, before))) => {
+            // Small, because the other version's is large.
+            Box::pin(serve_http1(stream, before, terms)).await
+        }
+        Ok(Ok((Version::Http2, before))) => {
+            let served = Box::pin(serve_http2(stream, before, terms)).await;
+            served.map(|()| None)
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "connection ended");
+            return None;
+        }
+        Err(_elapsed) => {
+            edge.hit(Bound::HeadTime);
+            return None;
+        }
+    };
+    served.unwrap_or_else(|error| {
+        if let Some(bound) = bound_of(&error) {
+            edge.hit(bound);
+        }
+        tracing::debug!(error = &error as &dyn Error, "connection ended");
+        None
+    })
+}
+
+async fn serve_http1(
+    stream: TcpStream,
+    before: Bytes,
+    terms: Terms,
+) -> hyper::Result<Option<Direct>> {
+    let handover = terms.takes_over.then(Arc::<Handover>::default);
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_time)
-        .max_buf_size(limits.head_bytes);
-    builder
-        .http2()
+        .header_read_timeout(terms.limits.head_time)
+        .max_buf_size(terms.limits.head_bytes)
+        .serve_connection(
+            TokioIo::new(Socket::new(stream, before, handover.clone())),
+            Requests::new(terms.app, handover.clone()),
+        );
+    let mut goodbye = terms.goodbye;
+    let mut goodbye = pin!(said(&mut goodbye));
+    let mut is_said = false;
+    poll_fn(|context| {
+        if !is_said && goodbye.as_mut().poll(context).is_ready() {
+            is_said = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        let polled = Pin::new(&mut connection).poll(context);
+        let is_agreed = handover
+            .as_ref()
+            .is_some_and(|handover| handover.is_agreed());
+        if polled.is_pending() && is_agreed {
+            return Poll::Ready(Ok(()));
+        }
+        polled
+    })
+    .await?;
+    let Some(handover) = handover.filter(|handover| handover.is_agreed()) else {
+        return Ok(None);
+    };
+    let parts = connection.into_parts();
+    // hyper's half has been dropped with its body, which is left behind for us.
+    let Some(body) = handover.take() else {
+        return Ok(None);
+    };
+    terms.edge.count_taken_over();
+    let stream = parts.io.into_inner().into_stream();
+    Ok(Some(Direct::new(stream, body, parts.read_buf.len())))
+}
+
+async fn serve_http2(stream: TcpStream, before: Bytes, terms: Terms) -> hyper::Result<()> {
+    let tasks = StreamTasks::default();
+    let connection = http2::Builder::new(tasks.clone())
         .timer(TokioTimer::new())
         .max_concurrent_streams(ConnectionLimits::HTTP2_STREAMS)
         .max_header_list_size(ConnectionLimits::HTTP2_HEAD_BYTES)
@@ -57,10 +209,13 @@ pub(super) async fn serve(
         .initial_stream_window_size(ConnectionLimits::HTTP2_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_INTERVAL);
-    let io = TokioIo::new(FirstBytes::new(stream, limits.head_time));
-    let service = TowerToHyperService::new(app);
-    let mut connection = pin!(builder.serve_connection(io, service));
+        .keep_alive_timeout(PING_INTERVAL)
+        .serve_connection(
+            TokioIo::new(Socket::new(stream, before, None)),
+            Requests::new(terms.app, None),
+        );
+    let mut connection = pin!(connection);
+    let mut goodbye = terms.goodbye;
     let ended = tokio::select! {
         result = connection.as_mut() => Some(result),
         () = said(&mut goodbye) => None,
@@ -73,12 +228,7 @@ pub(super) async fn serve(
         }
     };
     tasks.abort_all();
-    if let Err(error) = result {
-        if let Some(bound) = bound_of(&*error) {
-            edge.hit(bound);
-        }
-        tracing::debug!(error = &*error, "connection ended");
-    }
+    result
 }
 
 /// Tells which bound ended a connection, if one did.
@@ -103,10 +253,25 @@ async fn said(goodbye: &mut watch::Receiver<bool>) {
     let _said = goodbye.wait_for(|said| *said).await;
 }
 
-fn tune(stream: &TcpStream) -> io::Result<()> {
+fn tune(stream: &TcpStream, limits: &ConnectionLimits) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
+    // Keep-alive probes do not do this: they stop while something is unacknowledged, which a heartbeat soon is.
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    socket.set_tcp_user_timeout(Some(limits.unacknowledged))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = limits;
     socket.set_send_buffer_size(SEND_BUFFER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stays for each open stream: together with the body, a task's own 128 bytes, and what tokio keeps for a socket.
+    #[test]
+    fn a_connection_that_has_its_socket_is_small() {
+        let n_bytes = size_of::<Connection>();
+        assert!(n_bytes <= 128, "{n_bytes} bytes");
+    }
 }

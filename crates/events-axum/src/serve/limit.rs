@@ -19,6 +19,8 @@ pub struct ConnectionLimits {
     pub head_bytes: usize,
     /// How long a client may take to send the head of a request, and to send anything at all.
     pub head_time: Duration,
+    /// How long sent bytes may stay unacknowledged before the system gives the client up. Only on Linux.
+    pub unacknowledged: Duration,
 }
 
 impl Default for ConnectionLimits {
@@ -28,6 +30,7 @@ impl Default for ConnectionLimits {
             per_address: 10_000,
             head_bytes: 32 << 10,
             head_time: Duration::from_secs(10),
+            unacknowledged: Duration::from_secs(25),
         }
     }
 }

@@ -35,6 +35,8 @@ pub enum Field {
     Money(fn(&mut Settings) -> &mut Option<Usd>),
     /// A share in percent, or none.
     Percent(fn(&mut Settings) -> &mut Option<u8>),
+    /// Yes or no.
+    Truth(fn(&mut Settings) -> &mut bool),
 }
 
 /// The longest text, in bytes.
@@ -120,6 +122,7 @@ impl Field {
             Self::Percent(place) => {
                 *place(settings) = read_or_none(text, read_percent).ok_or_else(expected)?;
             }
+            Self::Truth(place) => *place(settings) = text.parse().map_err(|_| expected())?,
         }
         Ok(())
     }
@@ -152,6 +155,7 @@ impl Field {
             Self::Percent(place) => {
                 place(settings).map_or_else(String::new, |percent| format!("{percent}%"))
             }
+            Self::Truth(place) => place(settings).to_string(),
         }
     }
 
@@ -185,6 +189,7 @@ impl Field {
                 "US dollars such as \"12.50\", up to 1000000000, or nothing".to_owned()
             }
             Self::Percent(_) => "a share from \"1%\" to \"100%\", or nothing".to_owned(),
+            Self::Truth(_) => "true or false".to_owned(),
         }
     }
 
@@ -202,6 +207,7 @@ impl Field {
             Self::Prices(_) | Self::File(_) => "FILE",
             Self::Money(_) => "DOLLARS",
             Self::Percent(_) => "PERCENT",
+            Self::Truth(_) => "BOOL",
         }
     }
 }

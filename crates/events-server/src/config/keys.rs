@@ -47,7 +47,7 @@ const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3_600;
 
 /// All settings, in the order of the help.
-pub static KEYS: [Key; 56] = [
+pub static KEYS: [Key; 58] = [
     Key {
         name: "listen",
         field: Field::Address(|settings| &mut settings.listen),
@@ -119,6 +119,19 @@ pub static KEYS: [Key; 56] = [
         name: "limits.head_time",
         field: Field::Time(|settings| &mut settings.connections.head_time, 1..=HOUR),
         doc: "how long the head of a request may take",
+    },
+    Key {
+        name: "limits.unacknowledged",
+        field: Field::Time(
+            |settings| &mut settings.connections.unacknowledged,
+            1..=HOUR,
+        ),
+        doc: "how long sent bytes may stay unacknowledged before a client is given up",
+    },
+    Key {
+        name: "serve.take_over",
+        field: Field::Truth(|settings| &mut settings.takes_over),
+        doc: "whether an open stream over HTTP/1.1 is given its socket, which takes a tenth of the memory",
     },
     Key {
         name: "limits.streams",

@@ -25,6 +25,8 @@ pub struct Settings {
     pub drain_window: Duration,
     /// Bounds of connections.
     pub connections: ConnectionLimits,
+    /// Whether an open stream over HTTP/1.1 is given its socket; see [`Server::take_over`](events_axum::serve::Server::take_over).
+    pub takes_over: bool,
     /// Settings of the router; its `limits` are not these but [`Settings::limits`].
     pub router: RouterConfig,
     /// Settings of the streams; their `drain_window` is not this but [`Settings::drain_window`].
@@ -43,6 +45,7 @@ impl Default for Settings {
             limits: Limits::default(),
             drain_window: StreamConfig::default().drain_window,
             connections: ConnectionLimits::default(),
+            takes_over: true,
             router: RouterConfig::default(),
             streams: StreamConfig::default(),
             llm: LlmSettings::default(),
