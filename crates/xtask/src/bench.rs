@@ -96,6 +96,20 @@ fn rounds(text: &str) -> Result<usize, String> {
     }
 }
 
+/// The load generator and the servers, with one set of features, so that nothing is built twice.
+const BUILD: [&str; 10] = [
+    "build",
+    "--release",
+    "-p",
+    "events-server",
+    "-p",
+    "events-tests",
+    "--bin",
+    "events",
+    "--bench",
+    "servers",
+];
+
 /// Builds, measures, and writes `target/bench/table.md` and `target/bench/plot.svg`.
 ///
 /// # Errors
@@ -104,24 +118,10 @@ fn rounds(text: &str) -> Result<usize, String> {
 pub(crate) fn run(root: &Path, request: &BenchRequest) -> Result<(), String> {
     let folder = root.join("target/bench");
     fs::create_dir_all(&folder).map_err(|error| cannot("make", &folder, &error))?;
+    let [events, servers] = build::executables(root, &BUILD, ["events", "servers"])?;
     let programs = Programs {
-        events: build::executable(
-            root,
-            "events",
-            &["build", "--release", "-p", "events-server"],
-        )?,
-        servers: build::executable(
-            root,
-            "servers",
-            &[
-                "bench",
-                "-p",
-                "events-tests",
-                "--bench",
-                "servers",
-                "--no-run",
-            ],
-        )?,
+        events,
+        servers,
         nchan: nchan::module(),
         folder: folder.clone(),
     };

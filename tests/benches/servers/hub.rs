@@ -62,8 +62,11 @@ pub(crate) async fn serve(options: Options) -> Outcome<()> {
         per_address: LIFTED,
         ..ConnectionLimits::default()
     };
-    let server = Server::new(listener, app).with_limits(limits);
-    server.run(pending()).await;
+    Server::new(listener, app)
+        .with_limits(limits)
+        .take_over(options.takes_over)
+        .run(pending())
+        .await;
     Ok(())
 }
 

@@ -5,12 +5,16 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// Runs cargo and returns the executable that it says it has made of the target of this name.
+/// Runs cargo and returns the executables that it says it has made of the targets of these names.
 ///
 /// # Errors
 ///
-/// One line: that it could not be built.
-pub(super) fn executable(root: &Path, name: &str, arguments: &[&str]) -> Result<PathBuf, String> {
+/// One line: that they could not be built.
+pub(super) fn executables<const N: usize>(
+    root: &Path,
+    arguments: &[&str],
+    names: [&str; N],
+) -> Result<[PathBuf; N], String> {
     println!("$ cargo {}", arguments.join(" "));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
@@ -21,13 +25,15 @@ pub(super) fn executable(root: &Path, name: &str, arguments: &[&str]) -> Result<
         .output()
         .map_err(|error| format!("cannot start cargo: {error}"))?;
     if !output.status.success() {
-        return Err(format!(
-            "cannot build '{name}': cargo ended with {}",
-            output.status
-        ));
+        return Err(format!("cargo ended with {}", output.status));
     }
-    find(&String::from_utf8_lossy(&output.stdout), name)
-        .ok_or_else(|| format!("cargo names no executable of '{name}'"))
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let mut found = names.map(|_| PathBuf::new());
+    for (path, name) in found.iter_mut().zip(names) {
+        *path = find(&messages, name)
+            .ok_or_else(|| format!("cargo names no executable of '{name}'"))?;
+    }
+    Ok(found)
 }
 
 pub(super) fn find(messages: &str, name: &str) -> Option<PathBuf> {
