@@ -140,3 +140,45 @@ async fn a_signal_prints_what_is_known() -> io::Result<()> {
     assert!(line.trim_end().ends_with("; interrupted"), "{line}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_closed_loop_loses_nothing_and_readers_that_come_and_go_leave_nothing() -> io::Result<()>
+{
+    let hub = hub().await?;
+    let pid = hub.id().expect("it runs").to_string();
+    let args = [
+        "--users",
+        "20",
+        "--connections-per-user",
+        "3",
+        "--window",
+        "8",
+        "--batch",
+        "4",
+        "--events",
+        "40000",
+        "--churn",
+        "200/s",
+        "--pid",
+        &pid,
+        "--json",
+    ];
+    let (code, output, errors) = bench(&hub.url(""), &args).await?;
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{output}");
+    let report: Value = serde_json::from_str(&output)?;
+    // Whole requests for each of the users, and each event to three readers.
+    assert_eq!(report["published"], 40_000, "{report}");
+    assert_eq!(report["delivered"], 120_000, "{report}");
+    assert_eq!(report["ordinary"]["gaps"], 0, "{report}");
+    let churn = &report["churn"];
+    assert!(churn["came"].as_u64() > Some(10), "{report}");
+    assert_eq!(
+        (&churn["refused"], &churn["counted"]),
+        (&0.into(), &60.into()),
+        "{report}"
+    );
+    assert!(churn["gone_after_ms"].is_u64(), "{report}");
+    let per_second = report["hub"]["delivered_per_cpu_second"].as_f64();
+    assert!(per_second > Some(100.0), "{report}");
+    Ok(())
+}

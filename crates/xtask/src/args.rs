@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::bench::BenchRequest;
 use crate::parts::Part;
 
 /// What is printed for `--help` and after a wrong command line.
@@ -7,6 +8,8 @@ pub(crate) const USAGE: &str = "\
 usage: cargo xtask test [--only PART]...   run all parts, or the named ones
        cargo xtask setup                   install what the tests need into target/xtask
        cargo xtask soak                    the long form of the trials of resuming, on every log
+       cargo xtask bench [--only CELL]... [--rounds N] [--quick]
+                                           our hub beside other servers, into target/bench
 parts: setup, fmt, clippy, doc, tests, deny (all of them, in this order, by default)
        lint = fmt, clippy, doc
        unit = the crates' own tests
@@ -17,6 +20,7 @@ parts: setup, fmt, clippy, doc, tests, deny (all of them, in this order, by defa
 pub(crate) enum Request {
     Help,
     Run(Vec<Part>),
+    Bench(BenchRequest),
 }
 
 /// Reads the words after the program's name; the error is one line for the user.
@@ -28,6 +32,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
         ["soak"] => Ok(Request::Run(vec![Part::Setup, Part::Soak])),
         ["test"] => Ok(Request::Run(Part::ALL.to_vec())),
         ["test", rest @ ..] => parse_only(rest).map(Request::Run),
+        ["bench", rest @ ..] => BenchRequest::parse(rest).map(Request::Bench),
         [other, ..] => Err(format!("unknown command '{other}'")),
     }
 }

@@ -5,6 +5,7 @@
 //! cargo xtask test --only lint     one part (repeatable)
 //! cargo xtask setup                only the set-up
 //! cargo xtask soak                 the long trials of resuming after faults
+//! cargo xtask bench                our hub beside other servers, under the same load
 //! ```
 //!
 //! It stops at the first part that fails, with one line that says which and why.
@@ -12,7 +13,8 @@
 //! # What this crate does not do
 //!
 //! It contains no test and no check of its own: each part is a command that can be run by hand,
-//! and is printed before it runs.
+//! and is printed before it runs. The servers that `bench` compares are in `tests/benches/servers`,
+//! and the load is `events bench`.
 //!
 //! # Invariants
 //!
@@ -22,6 +24,7 @@
 #![expect(clippy::print_stderr, reason = "errors go to standard error")]
 
 mod args;
+mod bench;
 mod command;
 
 mod packages;
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Request::Run(parts) => parts::run_all(&root(), &parts),
+        Request::Bench(request) => bench::run(&root(), &request),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

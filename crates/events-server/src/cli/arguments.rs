@@ -210,7 +210,20 @@ pub struct BenchArgs {
     /// Percent of the events that are for users with readers. Default: as many as there are such users.
     #[arg(long, value_name = "PERCENT", value_parser = value_parser!(u8).range(0..=100))]
     pub focus: Option<u8>,
-    /// The process of a hub on this machine, to report its memory and processor time.
+    /// Publish as fast as it is read: keep every connection at most this many events behind.
+    #[arg(long, value_name = "W", conflicts_with_all = ["rate", "watched", "slow", "stalled", "focus"], value_parser = value_parser!(u32).range(1..=100_000))]
+    pub window: Option<u32>,
+    /// Let the server make the events by itself, as the servers of `cargo xtask bench` do: then publishing is no part
+    /// of what is measured, and --payload is the size of a whole event.
+    #[arg(long, requires = "window")]
+    pub generator: bool,
+    /// With --window, users who are published for together; with --generator by one request.
+    #[arg(long, value_name = "G", default_value_t = 1, requires = "window", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub group: u32,
+    /// Meanwhile, further readers who come, and are cut when their stream stands, such as `200/s`.
+    #[arg(long, value_name = "R/s", value_parser = read_rate)]
+    pub churn: Option<u64>,
+    /// The process of a hub on this machine, to report its memory and processor time and that of its children.
     #[arg(long, value_name = "PID")]
     pub pid: Option<u32>,
     /// Print the report as one JSON object.
@@ -223,9 +236,21 @@ pub(super) const BENCH_HELP: &str = "\
 Latency is counted from the time at which an event was due, so a hub that is late is not excused.
 The end is 1 if an event was lost without a gap, came twice, out of order, or to another user.
 
+How to read the figures:
+  Latency means something at a --rate that the hub keeps up with; without one it is the length of the queue. With
+    --window it is that of the window.
+  'delivered in one of publishing' (--pid) is what the hub delivers for a second of processor time. It hardly
+    depends on what else the machine does; events per second do. Compare figures of the same minute.
+  'a connection' (--pid) is resident memory that has grown until all were connected; it wants thousands of them.
+  Readers and hub share this machine: give them different processors (taskset) before comparing.
+
 Examples:
   events bench --events 200000                     as fast as the hub takes it
   events bench --rate 2000/s --duration 30s        at a quiet pace, for latency
+  events bench --users 1 --connections-per-user 1000 --window 16 --batch 1 --events 20000 --pid $(pgrep -n -x events)
+                                                   what a processor of the hub delivers, with nothing lost
+  events bench --users 100 --rate 1000/s --churn 200/s --duration 30s
+                                                   what readers that come and go do to the others
   events bench --users 10000 --duration 5s --pid $(pgrep -n -x events)
                                                    memory of 10,000 connections
   events bench --users 100000 --watched 500 --slow 1000 --stalled 1000 --focus 50 \\

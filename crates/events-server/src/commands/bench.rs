@@ -1,6 +1,7 @@
 //! `events bench`: loads a hub with readers and publishers, and checks and times what the readers see.
 
 mod checker;
+mod churn;
 mod hub_process;
 mod open_files;
 mod plan;
@@ -11,6 +12,7 @@ mod response;
 mod script;
 mod state;
 mod target;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -26,18 +28,21 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::{
+    sync::mpsc,
     task::JoinSet,
     time::{Instant, interval},
 };
 
 use self::{
+    churn::Churn,
     hub_process::HubProcess,
     plan::{Pace, Plan},
-    publisher::Amount,
+    publisher::{Amount, Ticket, publish},
     report::{Hub, Latency, Readers, Report, per_second},
     script::Script,
     state::Bench,
     target::Target,
+    window::Window,
 };
 use super::{Console, tail::is_read};
 use crate::{Failure, cli::BenchArgs};
@@ -79,9 +84,12 @@ pub(super) async fn bench(
     let process = args.pid.map(HubProcess::find).transpose()?;
     let usage = || process.and_then(HubProcess::usage);
     let seats = plan.seats().to_vec();
-    let state = Bench::new(target, seats, args.users, args.batch, args.payload)?;
+    let (window, queues) = Window::new(args).unzip();
+    let state = Bench::new(target, seats, args, window)?;
+    let churn = args.churn.map(|_| Bench::histogram().map(Churn::new));
     let run = Run {
         bench: Arc::new(state),
+        churn: churn.transpose()?.map(Arc::new),
         bar: bar(args.events),
     };
 
@@ -92,12 +100,17 @@ pub(super) async fn bench(
     let connected = usage();
     let begin = run.bench.now();
     if matches!(end, End::Done) {
-        end = run.publish(args, plan, &mut tasks, &mut stop).await;
+        let queues = queues.unwrap_or_default();
+        end = run.publish(args, plan, queues, &mut tasks, &mut stop).await;
     }
     if matches!(end, End::Done) {
         end = run.drain(&mut stop).await;
     }
     let finished = usage();
+    let mut churned = None;
+    if let (End::Done, Some(churn)) = (&end, &run.churn) {
+        churned = Some(churn.end(&run.bench).await);
+    }
     run.bench.is_over.store(true, Ordering::Relaxed);
     tasks.shutdown().await;
     run.bar.finish_and_clear();
@@ -114,8 +127,15 @@ pub(super) async fn bench(
     };
     let mut report = run.report(args, begin);
     report.interrupted = interrupted;
+    report.churn = churned;
     if let (Some(before), Some(connected), Some(finished)) = (before, connected, finished) {
-        report.hub = Some(Hub::of(before, connected, finished, n_connections));
+        report.hub = Some(Hub::of(
+            before,
+            connected,
+            finished,
+            n_connections,
+            report.delivered,
+        ));
     }
     print(&report, args.json, console)?;
     failed?;
@@ -135,6 +155,7 @@ enum End {
 
 struct Run {
     bench: Arc<Bench>,
+    churn: Option<Arc<Churn>>,
     bar: ProgressBar,
 }
 
@@ -175,28 +196,47 @@ impl Run {
         &self,
         args: &BenchArgs,
         plan: Plan,
+        queues: Vec<mpsc::Receiver<Ticket>>,
         tasks: &mut JoinSet<()>,
         stop: &mut Stop<'_>,
     ) -> End {
-        let amount = amount(args);
-        let mut queues = Vec::new();
         let mut publishers = Vec::new();
-        for _ in 0..args.publishers {
-            let (queue, tickets) = amount.queue();
-            queues.push(queue);
-            let publishing = publisher::publish(Arc::clone(&self.bench), tickets);
-            publishers.push(tasks.spawn(publishing));
+        if let Some(window) = &self.bench.window {
+            for (number, tickets) in queues.into_iter().enumerate() {
+                let n_lanes = window.n_lanes_of(number);
+                if n_lanes > 0 {
+                    let publishing = publish(Arc::clone(&self.bench), tickets, n_lanes);
+                    publishers.push(tasks.spawn(publishing));
+                }
+            }
+            window.begin(self.bench.now());
+        } else {
+            let amount = amount(args);
+            let mut queues = Vec::new();
+            for _ in 0..args.publishers {
+                let (queue, tickets) = amount.queue();
+                queues.push(queue);
+                let publishing = publish(Arc::clone(&self.bench), tickets, 0);
+                publishers.push(tasks.spawn(publishing));
+            }
+            let bench = Arc::clone(&self.bench);
+            tasks.spawn_blocking(move || amount.dispatch(&bench, plan, &queues));
         }
-        let bench = Arc::clone(&self.bench);
-        tasks.spawn_blocking(move || amount.dispatch(&bench, plan, &queues));
-        self.until(stop, |run| {
+        let mut churning = JoinSet::new();
+        if let (Some(churn), Some(per_second)) = (self.churn.clone(), args.churn) {
+            let bench = Arc::clone(&self.bench);
+            churning.spawn(async move { churn.run(&bench, per_second).await });
+        }
+        let end = self.until(stop, |run| {
             let n_published = run.bench.n_published.load(Ordering::Relaxed);
             run.bar.set_position(n_published);
             let n_delivered = run.bench.tally(Pace::Ordinary).delivered;
             run.bar.set_message(format!("{n_delivered} delivered"));
             publishers.iter().all(|publisher| publisher.is_finished())
-        })
-        .await
+        });
+        let end = end.await;
+        churning.shutdown().await;
+        end
     }
 
     /// Waits until the ordinary readers have seen everything, or nothing more comes.
@@ -243,6 +283,7 @@ impl Run {
             refused: bench.n_refused.load(Ordering::Relaxed),
             reconnects: bench.n_reconnects.load(Ordering::Relaxed),
             returns: bench.n_returns.load(Ordering::Relaxed),
+            churn: None,
             hub: None,
         }
     }

@@ -74,6 +74,11 @@ impl Checker {
         self.next < n_published
     }
 
+    /// Returns the number that comes next.
+    pub(super) const fn next(&self) -> u32 {
+        self.next
+    }
+
     /// Takes an event of the user.
     pub(super) fn take(&mut self, number: u32) {
         if number >= self.next {

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    ops::Range,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -13,18 +14,21 @@ use tokio::{
 };
 
 use super::{
+    SILENCE,
     plan::Plan,
     response::Response,
     state::{Bench, count},
+    window::Turn,
 };
 use crate::Failure;
 
 /// One request to be made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket {
-    user: u32,
+    /// With a window, the first user of a lane.
+    pub(super) user: u32,
     /// When it is due on the bench's clock; `None` is as soon as it is taken.
-    due: Option<Duration>,
+    pub(super) due: Option<Duration>,
 }
 
 /// How much is published.
@@ -105,36 +109,90 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// # Cancel safety
 ///
 /// The last request may have been published without being counted.
-pub(super) async fn publish(bench: Arc<Bench>, mut tickets: mpsc::Receiver<Ticket>) {
+pub(super) async fn publish(
+    bench: Arc<Bench>,
+    mut tickets: mpsc::Receiver<Ticket>,
+    mut n_lanes: usize,
+) {
     let thread = bench.script.thread();
     let (mut lines, mut request) = (Vec::new(), Vec::new());
     let mut connection = None;
-    while let Some(Ticket { user, due }) = tickets.recv().await {
+    while let Some(Ticket { user, due }) = next(&bench, &mut tickets).await {
         if bench.is_over.load(Ordering::Relaxed) {
             return;
         }
-        let published = &bench.published[user as usize];
-        let first = published.load(Ordering::Relaxed);
-        let due_us = micros(due.unwrap_or_else(|| bench.now()));
-        lines.clear();
-        for number in first..first + bench.batch {
-            bench.script.write(user, number, due_us, &mut lines);
+        let users = match &bench.window {
+            None => user..user + 1,
+            Some(window) => match window.take(user, bench.now()) {
+                Some(users) => users,
+                None => {
+                    n_lanes -= 1;
+                    if n_lanes == 0 {
+                        return;
+                    }
+                    continue;
+                }
+            },
+        };
+        let first = bench.published[user as usize].load(Ordering::Relaxed);
+        if bench.is_generated() {
+            let (n, size) = (bench.batch, bench.payload);
+            bench.target.generate(&users, n, first, size, &mut request);
+            publish_for(&bench, &mut connection, &request, users).await;
+        } else {
+            for user in users {
+                let due_us = micros(due.unwrap_or_else(|| bench.now()));
+                lines.clear();
+                for number in first..first + bench.batch {
+                    bench.script.write(user, number, due_us, &mut lines);
+                }
+                let msg_id = format!("{thread}-{user}-{first}");
+                bench
+                    .target
+                    .publish(user, &thread, &msg_id, &lines, &mut request);
+                publish_for(&bench, &mut connection, &request, user..user + 1).await;
+            }
         }
-        let msg_id = format!("{thread}-{user}-{first}");
-        bench
-            .target
-            .publish(user, &thread, &msg_id, &lines, &mut request);
-        if let Err(failure) = deliver(&bench, &mut connection, &request).await {
-            return bench.fail(failure);
+        if let Some(window) = &bench.window
+            && window.answered(user) == Turn::Finished
+        {
+            n_lanes -= 1;
+            if n_lanes == 0 {
+                return;
+            }
         }
-        published.store(first + bench.batch, Ordering::Release);
-        bench
-            .n_published
-            .fetch_add(u64::from(bench.batch), Ordering::Relaxed);
-        bench
-            .last_published_us
-            .fetch_max(micros(bench.now()), Ordering::Relaxed);
     }
+}
+
+/// Waits for a ticket. With a window none comes any more once a reader has lost something; then it is the end.
+async fn next(bench: &Bench, tickets: &mut mpsc::Receiver<Ticket>) -> Option<Ticket> {
+    if bench.window.is_none() {
+        return tickets.recv().await;
+    }
+    if let Ok(ticket) = tickets.try_recv() {
+        return Some(ticket);
+    }
+    tokio::time::timeout(SILENCE, tickets.recv()).await.ok()?
+}
+
+/// Makes a request, and counts what it has published for each of these users.
+async fn publish_for(
+    bench: &Bench,
+    connection: &mut Option<TcpStream>,
+    request: &[u8],
+    users: Range<u32>,
+) {
+    if let Err(failure) = deliver(bench, connection, request).await {
+        return bench.fail(failure);
+    }
+    let n_events = u64::from(bench.batch) * users.len() as u64;
+    for user in users {
+        bench.published[user as usize].fetch_add(bench.batch, Ordering::Release);
+    }
+    bench.n_published.fetch_add(n_events, Ordering::Relaxed);
+    bench
+        .last_published_us
+        .fetch_max(micros(bench.now()), Ordering::Relaxed);
 }
 
 fn micros(time: Duration) -> u64 {
@@ -155,7 +213,8 @@ async fn deliver(
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         match exchange(bench, connection, request).await {
-            Ok((200, _)) => return Ok(()),
+            // A hub says 200; others may say 201 or 202.
+            Ok((200..=299, _)) => return Ok(()),
             Ok((status @ (429 | 503 | 504), body)) => {
                 count(&bench.n_refused);
                 last = Some(io::Error::other(format!("status {status}: {body}")));
@@ -200,7 +259,7 @@ async fn exchange(
         })?;
     }
     let body = match response.status() {
-        200 => String::new(),
+        200..=299 => String::new(),
         _ => String::from_utf8_lossy(&body).into_owned(),
     };
     Ok((response.status(), body))

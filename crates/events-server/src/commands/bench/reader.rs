@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, MutexGuard, atomic::Ordering},
     time::Duration,
 };
 
@@ -13,9 +13,10 @@ use tokio::{
 };
 
 use super::{
-    plan::Pace,
+    checker::Checker,
+    plan::{Pace, Seat},
     response::Response,
-    script::Stamp,
+    script::{MadeStamp, Stamp},
     state::{Bench, count},
 };
 use crate::Failure;
@@ -138,7 +139,8 @@ async fn begin(bench: &Bench, seat: usize, cursor: Option<&str>) -> Result<Strea
         stream.read_some(bench, seat, READ_BYTES)?;
         is_begun = match stream.response.status() {
             0 => false,
-            200 => stream.decoder.last_event_id().is_some(),
+            // An ordinary reader has its place now; whether a cursor comes depends on the server.
+            200 => of.pace == Pace::Ordinary || stream.decoder.last_event_id().is_some(),
             status if stream.response.is_done() => {
                 let detail = String::from_utf8_lossy(&stream.refusal);
                 let text = format!("status {status}: {detail}");
@@ -209,10 +211,12 @@ impl Stream {
         let (decoder, refusal) = (&mut self.decoder, &mut self.refusal);
         let mut seen = Seen {
             bench,
-            seat,
+            of: bench.seats[seat],
+            checker: bench.checker(seat),
             now_us,
             latencies: Vec::new(),
         };
+        let next = seen.checker.next();
         self.response.read(&buffer[..n_read], |mut body| {
             // Whether it is a refusal is known only behind its head, which often comes together with it.
             if status != 200 && refusal.len() < 512 {
@@ -224,7 +228,7 @@ impl Stream {
                 }
             }
         })?;
-        seen.note();
+        seen.note(seat, next);
         if self.response.status() == 200 {
             self.refusal = Vec::new();
             if self.response.is_done() {
@@ -238,7 +242,8 @@ impl Stream {
 /// What one read has brought.
 struct Seen<'a> {
     bench: &'a Bench,
-    seat: usize,
+    of: Seat,
+    checker: MutexGuard<'a, Checker>,
     now_us: u64,
     latencies: Vec<u64>,
 }
@@ -246,36 +251,49 @@ struct Seen<'a> {
 impl Seen<'_> {
     fn take(&mut self, item: &Item) {
         let Item::Event(event) = item else { return };
-        let mut checker = self.bench.checker(self.seat);
         if event.event != "message" {
             if let Ok(Some(Control::Gap(gap))) = Control::decode(&event.event, &event.data) {
-                checker.take_gap(gap.lost);
+                self.checker.take_gap(gap.lost);
             }
             return;
         }
-        let of = self.bench.seats[self.seat];
+        if self.bench.is_generated() {
+            if let Some(stamp) = MadeStamp::find(&event.data) {
+                self.take_number(stamp.number, self.bench.micros_of(stamp.made_ns));
+            }
+            return;
+        }
         match Stamp::find(&event.data) {
             Some(stamp) if stamp.tag != self.bench.tag => {}
-            Some(stamp) if stamp.user == of.user => {
-                checker.take(stamp.number);
-                if of.pace == Pace::Ordinary {
-                    self.latencies
-                        .push(self.now_us.saturating_sub(stamp.due_us));
-                }
+            Some(stamp) if stamp.user == self.of.user => {
+                self.take_number(stamp.number, stamp.due_us);
             }
-            Some(_) => checker.take_stranger(),
+            Some(_) => self.checker.take_stranger(),
             None => {}
         }
     }
 
-    fn note(self) {
+    fn take_number(&mut self, number: u32, due_us: u64) {
+        self.checker.take(number);
+        if self.of.pace == Pace::Ordinary {
+            self.latencies.push(self.now_us.saturating_sub(due_us));
+        }
+    }
+
+    /// Hands on what was seen, from the number `next` on.
+    fn note(self, seat: usize, next: u32) {
         if self.latencies.is_empty() {
             return;
+        }
+        let numbers = next..self.checker.next();
+        drop(self.checker);
+        if let Some(window) = &self.bench.window {
+            window.seen(self.of.user, numbers);
         }
         self.bench
             .last_delivered_us
             .fetch_max(self.now_us, Ordering::Relaxed);
-        let mut histogram = self.bench.latencies(self.seat);
+        let mut histogram = self.bench.latencies(seat);
         for latency in self.latencies {
             histogram.saturating_record(latency.max(1));
         }

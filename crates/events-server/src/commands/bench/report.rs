@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{checker::Tally, hub_process::Usage};
+use super::{checker::Tally, churn::Churned, hub_process::Usage};
 
 /// The result; its JSON is what `--json` prints.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -30,6 +30,7 @@ pub(super) struct Report {
     pub(super) reconnects: u64,
     /// Slow and stalled readers that came back.
     pub(super) returns: u64,
+    pub(super) churn: Option<Churned>,
     pub(super) hub: Option<Hub>,
 }
 
@@ -52,7 +53,7 @@ pub(super) struct Readers {
 }
 
 /// The hub's process; bytes of resident memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(super) struct Hub {
     pub(super) before: u64,
     pub(super) connected: u64,
@@ -63,6 +64,10 @@ pub(super) struct Hub {
     pub(super) peak: u64,
     /// Processor time, from the first connection to the end.
     pub(super) cpu_ms: u64,
+    /// Processor time since all were connected, in microseconds: what publishing and delivering took.
+    pub(super) publish_cpu_us: u64,
+    /// Events that ordinary readers have seen, for each second of that time.
+    pub(super) delivered_per_cpu_second: f64,
 }
 
 impl Latency {
@@ -80,23 +85,27 @@ impl Latency {
 
 impl Hub {
     /// Compares what the process took at three times.
-    pub(super) const fn of(
+    pub(super) fn of(
         before: Usage,
         connected: Usage,
         end: Usage,
         n_connections: u64,
+        n_delivered: u64,
     ) -> Self {
+        let publish_cpu_us = end.cpu_us.saturating_sub(connected.cpu_us);
         let grown = connected.resident.saturating_sub(before.resident);
         Self {
             before: before.resident,
             connected: connected.resident,
-            per_connection: match grown.checked_div(n_connections) {
-                Some(n_bytes) => n_bytes,
-                None => 0,
-            },
+            per_connection: grown.checked_div(n_connections).unwrap_or(0),
             end: end.resident,
             peak: end.peak,
-            cpu_ms: end.cpu_ms.saturating_sub(before.cpu_ms),
+            cpu_ms: end.cpu_us.saturating_sub(before.cpu_us) / 1_000,
+            publish_cpu_us,
+            delivered_per_cpu_second: per_second(
+                n_delivered,
+                Duration::from_micros(publish_cpu_us),
+            ),
         }
     }
 }
@@ -151,12 +160,28 @@ impl Report {
             self.refused,
             self.reconnects,
         );
+        if let Some(churn) = &self.churn {
+            line.push_str(&format!(
+                "; {} came and went ({} refused), answered after p50 {}, p99 {}",
+                churn.came,
+                churn.refused,
+                time(churn.setup_p50_us),
+                time(churn.setup_p99_us)
+            ));
+            line.push_str(&match (churn.gone_after_ms, churn.counted) {
+                (Some(after), _) => format!(", gone {after} ms later"),
+                (None, Some(n_streams)) => format!(", not gone: the hub counts {n_streams}"),
+                (None, None) => String::new(),
+            });
+        }
         if let Some(hub) = &self.hub {
             line.push_str(&format!(
-                "; hub {:.1} MiB at most, {:.1} KiB a connection, {:.1} s of processor",
+                "; hub {:.1} MiB at most, {:.1} KiB a connection, {:.1} s of processor, {:.0} delivered in one of \
+                 publishing",
                 hub.peak as f64 / f64::from(1 << 20),
                 hub.per_connection as f64 / 1_024.0,
                 hub.cpu_ms as f64 / 1_000.0,
+                hub.delivered_per_cpu_second,
             ));
         }
         if self.interrupted {

@@ -34,6 +34,28 @@ impl Stamp {
     }
 }
 
+/// What a server that makes events itself puts into their text: digits of a clock in nanoseconds, and of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MadeStamp {
+    /// When it was made, on the clock of the system.
+    pub(super) made_ns: u64,
+    /// Which of the user's events it is, from 0.
+    pub(super) number: u32,
+}
+
+impl MadeStamp {
+    /// Finds the stamp in an event's JSON.
+    pub(super) fn find(json: &str) -> Option<Self> {
+        let (_, rest) = json.split_once(MARK)?;
+        let (time, number, end) = (rest.get(..16)?, rest.get(16..24)?, rest.get(24..25)?);
+        (end == "@").then_some(())?;
+        Some(Self {
+            made_ns: u64::from_str_radix(time, 16).ok()?,
+            number: u32::from_str_radix(number, 16).ok()?,
+        })
+    }
+}
+
 /// Writes events. Which one stands at a number depends on the number alone, so nobody has to remember where a user's
 /// run is.
 #[derive(Debug)]

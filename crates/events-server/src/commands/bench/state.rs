@@ -16,8 +16,9 @@ use super::{
     plan::{Pace, Seat},
     script::Script,
     target::Target,
+    window::Window,
 };
-use crate::Failure;
+use crate::{Failure, cli::BenchArgs};
 
 /// Histograms over all readers, so that they seldom wait for each other.
 const SHARDS: usize = 8;
@@ -31,10 +32,15 @@ pub(super) struct Bench {
     pub(super) target: Target,
     pub(super) script: Script,
     pub(super) tag: u32,
-    /// Events of a request.
+    /// Events of a request, for one user.
     pub(super) batch: u32,
+    /// Bytes of a delta, or of an event that the server makes.
+    pub(super) payload: usize,
+    pub(super) window: Option<Window>,
     /// What the stamps count from.
     start: Instant,
+    /// The same on the clock of the system, in nanoseconds, which servers that make events stamp them with.
+    start_ns: u64,
     pub(super) seats: Vec<Seat>,
     /// What each seat has seen.
     checkers: Vec<Mutex<Checker>>,
@@ -68,24 +74,26 @@ impl Bench {
     pub(super) fn new(
         target: Target,
         seats: Vec<Seat>,
-        n_users: u32,
-        batch: u32,
-        n_delta: usize,
+        args: &BenchArgs,
+        window: Option<Window>,
     ) -> Result<Self, Failure> {
+        let batch = window.as_ref().map_or(args.batch, Window::batch);
         let tag = fastrand::u32(..);
-        let histogram = || Histogram::new_with_bounds(1, Self::MAX_LATENCY_US, 3).map(Mutex::new);
+        let histogram = || Self::histogram().map(Mutex::new);
         let latencies: Result<Vec<_>, _> = std::iter::repeat_with(histogram).take(SHARDS).collect();
         Ok(Self {
             target,
-            script: Script::new(tag, batch, n_delta),
+            script: Script::new(tag, batch, args.payload),
             tag,
             batch,
+            payload: args.payload,
+            window,
             start: Instant::now(),
+            start_ns: system_clock_ns(),
             checkers: seats.iter().map(|_| Mutex::default()).collect(),
             seats,
-            latencies: latencies
-                .map_err(|error| Failure::Start(std::io::Error::other(error.to_string())))?,
-            published: (0..n_users).map(|_| AtomicU32::new(0)).collect(),
+            latencies: latencies?,
+            published: (0..args.users).map(|_| AtomicU32::new(0)).collect(),
             n_published: AtomicU64::new(0),
             last_published_us: AtomicU64::new(0),
             last_delivered_us: AtomicU64::new(0),
@@ -98,6 +106,24 @@ impl Bench {
             trouble: Mutex::new(None),
             alarm: Notify::new(),
         })
+    }
+
+    /// Makes a histogram of microseconds.
+    pub(super) fn histogram() -> Result<Histogram<u64>, Failure> {
+        Histogram::new_with_bounds(1, Self::MAX_LATENCY_US, 3)
+            .map_err(|error| Failure::Start(std::io::Error::other(error.to_string())))
+    }
+
+    /// Tells whether the server makes the events.
+    pub(super) fn is_generated(&self) -> bool {
+        self.window
+            .as_ref()
+            .is_some_and(|window| window.is_generated)
+    }
+
+    /// Turns a time of the system's clock into microseconds of the bench's clock.
+    pub(super) const fn micros_of(&self, system_ns: u64) -> u64 {
+        system_ns.saturating_sub(self.start_ns) / 1_000
     }
 
     /// Reads the bench's clock.
@@ -194,6 +220,19 @@ impl Bench {
             }
         }
     }
+}
+
+/// Reads the clock that `Instant` reads too, with its absolute value.
+#[cfg(target_os = "linux")]
+fn system_clock_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let nanos = i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec);
+    u64::try_from(nanos).unwrap_or(0)
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn system_clock_ns() -> u64 {
+    0
 }
 
 /// Counts one.

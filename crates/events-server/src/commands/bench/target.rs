@@ -1,6 +1,6 @@
 //! The hub's address, and requests for it.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, ops::Range};
 
 use axum::http::Uri;
 use tokio::net::{TcpSocket, TcpStream};
@@ -79,6 +79,36 @@ impl Target {
         Ok(stream)
     }
 
+    /// Writes the request for a path.
+    pub(super) fn get(&self, path: &str) -> String {
+        let Self {
+            prefix, headers, ..
+        } = self;
+        format!("GET {prefix}{path} HTTP/1.1\r\n{headers}\r\n")
+    }
+
+    /// Replaces `out` with the request for events that the server makes itself, as the servers of `cargo xtask bench`
+    /// do: `n` for each of the users, numbered from `first`, each of `size` bytes.
+    pub(super) fn generate(
+        &self,
+        users: &Range<u32>,
+        n: u32,
+        first: u32,
+        size: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let Self {
+            prefix, headers, ..
+        } = self;
+        let Range { start, end } = users;
+        let head = format!(
+            "POST {prefix}/gen?prefix=bench-&from={start}&to={end}&n={n}&seq={first}&size={size} HTTP/1.1\r\n{headers}\
+             Content-Length: 0\r\n\r\n"
+        );
+        out.clear();
+        out.extend_from_slice(head.as_bytes());
+    }
+
     /// Writes the request for a user's AG-UI stream, behind a cursor if there is one.
     pub(super) fn subscribe(&self, user: u32, cursor: Option<&str>) -> String {
         let Self {
@@ -103,9 +133,16 @@ impl Target {
         let Self {
             prefix, headers, ..
         } = self;
+        // One alone goes as such, which every server understands.
+        let line = lines.strip_suffix(b"\n").unwrap_or(lines);
+        let (kind, lines) = if line.contains(&b'\n') {
+            ("x-ndjson", lines)
+        } else {
+            ("json", line)
+        };
         let head = format!(
             "POST {prefix}/publish/agui/bench-{user}?thread={thread}&msg_id={msg_id} HTTP/1.1\r\n{headers}\
-             Content-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
+             Content-Type: application/{kind}\r\nContent-Length: {}\r\n\r\n",
             lines.len()
         );
         out.clear();

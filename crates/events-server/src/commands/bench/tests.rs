@@ -2,11 +2,11 @@
 
 use super::{
     checker::{Checker, Tally},
-    hub_process::Usage,
+    hub_process::{Usage, parse_run_time_ns},
     plan::{Pace, Plan},
     report::{Hub, Latency, per_second},
     response::Response,
-    script::{Script, Stamp},
+    script::{MadeStamp, Script, Stamp},
     *,
 };
 
@@ -142,6 +142,17 @@ fn every_line_is_an_event_whose_stamp_is_found_again() {
         "RUN_FINISHED",
     ];
     assert_eq!(types, [run, run].concat());
+    let made = MadeStamp {
+        made_ns: 0xAB,
+        number: 7,
+    };
+    let json = r#"{"delta":"@@00000000000000ab00000007@xxx"}"#;
+    assert_eq!(MadeStamp::find(json), Some(made));
+    assert_eq!(MadeStamp::find(&json[..json.len() - 8]), None);
+    assert_eq!(
+        (MadeStamp::find("@@ab.9.7.1@"), Stamp::find(json)),
+        (None, None)
+    );
     for text in ["", "@@", "@@1.2.3@", "@@1.2.3.x@", "@@1.2.3.4.5@", "a@b"] {
         assert_eq!(Stamp::find(text), None, "{text}");
     }
@@ -265,7 +276,7 @@ fn the_numbers_of_a_process_are_read_behind_any_name() {
     let usage = Usage {
         resident: 1 << 20,
         peak: 2 << 20,
-        cpu_ms: 3_000,
+        cpu_us: 3_000_000,
     };
     assert_eq!(Usage::parse(status, stat, 100), Some(usage));
     assert_eq!(Usage::parse("", stat, 100), None);
@@ -273,11 +284,16 @@ fn the_numbers_of_a_process_are_read_behind_any_name() {
         resident: (1 << 20) + 5_000,
         ..usage
     };
-    assert_eq!(
-        Hub::of(usage, connected, connected, 5).per_connection,
-        1_000
-    );
-    assert_eq!(Hub::of(usage, connected, connected, 0).per_connection, 0);
+    let end = Usage {
+        cpu_us: 5_000_000,
+        ..connected
+    };
+    let hub = Hub::of(usage, connected, end, 5, 1_000);
+    assert_eq!((hub.per_connection, hub.publish_cpu_us), (1_000, 2_000_000));
+    assert!((hub.delivered_per_cpu_second - 500.0).abs() < 1e-9);
+    assert_eq!(Hub::of(usage, connected, connected, 0, 0).per_connection, 0);
+    assert_eq!(parse_run_time_ns("1500000 20 3\n"), Some(1_500_000));
+    assert_eq!(parse_run_time_ns(""), None);
     assert!((per_second(10, Duration::from_secs(4)) - 2.5).abs() < 1e-9);
     assert!(per_second(10, Duration::ZERO).abs() < 1e-9);
 }

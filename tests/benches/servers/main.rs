@@ -1,0 +1,85 @@
+//! Servers to load: our hub, what people write without it, and the least that a server can do.
+//!
+//! `cargo bench -p events-tests --bench servers -- hub|plain|floor [options]`; `cargo xtask bench` runs them all and
+//! compares. They have the same paths, so that one load generator fits all of them:
+//!
+//! - `GET /agui?user=U` or `/sse/U`: the stream of a user;
+//! - `POST /publish/agui/U`: one event as JSON, or many as `application/x-ndjson`;
+//! - `POST /gen?from=A&to=B&n=N&seq=S&size=BYTES[&prefix=P]`: the server makes N events itself for each of the users
+//!   PA to P(B-1), numbered from S, and stamps each with the time at which it is made ([`order`]);
+//! - `GET /count`: the number of open streams.
+//!
+//! They ask for no tokens and listen on loopback. `/gen` is what isolates delivery: it takes the request out of what
+//! is measured.
+#![expect(clippy::print_stdout, reason = "a bench prints its ready line")]
+#![expect(clippy::print_stderr, reason = "errors go to standard error")]
+
+mod floor;
+mod hub;
+mod options;
+mod order;
+mod plain;
+
+use std::{error::Error, net::SocketAddr, process::ExitCode};
+
+use options::{Kind, Options};
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    // What `cargo bench` adds by itself.
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
+    if words.is_empty() {
+        println!("{}", options::USAGE);
+        return ExitCode::SUCCESS;
+    }
+    let options = match Options::parse(&words) {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("error: {message}\n{}", options::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Outcome<()> {
+    match options.kind {
+        Kind::Floor => floor::serve(options),
+        Kind::Plain => on_workers(options.workers, plain::serve(options.clone())),
+        Kind::Hub => on_workers(options.workers, hub::serve(options.clone())),
+    }
+}
+
+/// Runs a server on so many threads, the accept loop included.
+fn on_workers(
+    workers: usize,
+    serving: impl Future<Output = Outcome<()>> + Send + 'static,
+) -> Outcome<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut server = tokio::task::JoinSet::new();
+        server.spawn(serving);
+        match server.join_next().await {
+            Some(ended) => ended?,
+            None => Ok(()),
+        }
+    })
+}
+
+/// Prints the ready line, which programs wait for.
+fn announce(address: SocketAddr) {
+    println!("listening on http://{address}");
+}
