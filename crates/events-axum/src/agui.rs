@@ -89,6 +89,7 @@ async fn connect(
         before: None,
         state: Some(state.clone()),
         name: "agui_connect".into(),
+        tenure: state.tenure(&context),
         _place: Some(place),
     };
     let source = Source::thread(subscription, Some(Instant::now() + wait));

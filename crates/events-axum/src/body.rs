@@ -28,6 +28,7 @@ use crate::{
     head::{first_bytes, last_bytes},
     query::HeartbeatForm,
     source::{Source, Step},
+    tenure::Tenure,
 };
 
 /// A snapshot that is still being made.
@@ -63,6 +64,8 @@ pub(crate) struct Manner {
     pub(crate) state: Option<StreamState>,
     /// The stream's name in metrics and spans.
     pub(crate) name: Cow<'static, str>,
+    /// For how long whoever asked may read.
+    pub(crate) tenure: Tenure,
     /// The place among all streams, given back with the body.
     pub(crate) _place: Option<OwnedSemaphorePermit>,
 }
@@ -81,6 +84,8 @@ pub(crate) struct EventBody {
     heartbeat: Pin<Box<Sleep>>,
     /// When this stream ends, once a drain has begun.
     drained: Option<Pin<Box<Sleep>>>,
+    /// When this stream ends because its token does.
+    expired: Option<Pin<Box<Sleep>>>,
     end: Option<&'static str>,
     /// The end is still to be told as a broken transfer.
     is_cut: bool,
@@ -110,6 +115,10 @@ impl EventBody {
             silent_since: now,
             heartbeat: Box::pin(sleep_until(now + manner.heartbeat)),
             drained: None,
+            expired: manner
+                .tenure
+                .until
+                .map(|until| Box::pin(sleep_until(until))),
             end: None,
             is_cut: false,
             is_degraded: false,
@@ -143,6 +152,16 @@ impl EventBody {
     fn poll_block(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.end.is_some() {
             return Poll::Ready(None);
+        }
+        if let Some(expired) = &mut self.expired
+            && expired.as_mut().poll(context).is_ready()
+        {
+            let last = self.close(ClosingReason::TokenExpired, "token_expired");
+            return Poll::Ready(Some(last.into()));
+        }
+        if self.is_revoked() {
+            let last = self.close(ClosingReason::Revoked, "revoked");
+            return Poll::Ready(Some(last.into()));
         }
         if self.poll_drained(context).is_ready() {
             let last = self.close(ClosingReason::Draining, "draining");
@@ -264,6 +283,17 @@ impl EventBody {
             return Vec::new();
         }
         last_bytes(reason, self.manner.has_control)
+    }
+
+    /// Whether the user was revoked between the look at the token and the moment at which the stream was there to be
+    /// ended with the others.
+    fn is_revoked(&mut self) -> bool {
+        let issued_ms = self.manner.tenure.issued_ms.take();
+        let state = self.manner.state.as_ref();
+        issued_ms.zip(state).is_some_and(|(issued_ms, state)| {
+            let user = self.source.user();
+            state.inner.revocations.covers(user, issued_ms)
+        })
     }
 
     /// Ready when a drain has begun and this stream's time has come.

@@ -14,6 +14,7 @@ use axum::{
 };
 use events_broadcast::Batch;
 use events_core::{ConnectionId, Frame, UserId};
+use events_sse::ClosingReason;
 use futures_util::{Stream, StreamExt as _};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -87,8 +88,9 @@ impl StreamState {
             user: context.user_id().clone(),
             connection: ConnectionId::generate(),
             drain: Some(begun(self.inner.drain.clone())),
+            closed: Some(closed(self.clone(), context.user_id().clone())),
         };
-        let manner = self.manner(name, query, false, place);
+        let manner = self.manner(name, context, query, false, place);
         stream(Source::Frames(Box::new(source)), manner, (None, None))
     }
 }
@@ -96,6 +98,13 @@ impl StreamState {
 /// Waits for the beginning of a drain.
 fn begun(drain: Drain) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move { drain.begun().await })
+}
+
+/// Waits until the user's streams are ended.
+fn closed(state: StreamState, user: UserId) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    // Listens from here on, not from the first poll.
+    let mut closings = state.inner.revocations.closings(user);
+    Box::pin(async move { closings.next().await })
 }
 
 /// Frames on their way to one client.
@@ -111,6 +120,8 @@ pub(crate) struct Frames {
     connection: ConnectionId,
     /// Wakes the body when a drain begins; nothing else does while no frame comes.
     drain: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Completes when the user's streams are ended.
+    closed: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Frames {
@@ -129,6 +140,12 @@ impl Frames {
         {
             self.drain = None;
             context.waker().wake_by_ref();
+        }
+        if let Some(closed) = &mut self.closed
+            && closed.as_mut().poll(context).is_ready()
+        {
+            self.closed = None;
+            return Poll::Ready(Step::Closed(ClosingReason::Revoked));
         }
         if let Some(rest) = &mut self.rest {
             ready!(rest.as_mut().poll(context));

@@ -16,6 +16,7 @@ use axum::{
     },
 };
 use events_broadcast::{Attach, ConnectionGuard, GenericBroadcaster};
+use events_core::{Clock as _, SystemClock};
 use events_sse::{HEARTBEAT_INTERVAL, HEARTBEAT_JSON};
 use futures_util::Stream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -26,6 +27,7 @@ use crate::{
     head::stream_response,
     query::HeartbeatForm,
     source::Source,
+    tenure::Tenure,
 };
 
 /// Answers with a live stream of a broadcaster's events for the context's user: ids, heartbeats, gaps, a slot that
@@ -55,6 +57,7 @@ pub async fn create_sse_stream<E>(
         before: None,
         state: None,
         name: name.to_owned().into(),
+        tenure: Tenure::of(context.borrow(), SystemClock.now_ms()),
         _place: None,
     };
     stream_response(Body::new(EventBody::new(

@@ -37,6 +37,8 @@
 
 mod a2a;
 mod agui;
+#[cfg(feature = "auth")]
+pub mod auth;
 mod body;
 mod context;
 mod drain;
@@ -50,18 +52,20 @@ mod publish;
 mod query;
 mod receive;
 mod reject;
+mod revocations;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod source;
 mod state;
 mod streams;
+mod tenure;
 
 #[cfg(test)]
 mod tests;
 
 pub use a2a::{A2AConfig, CardConfig, a2a_router};
 pub use agui::agui_router;
-pub use context::{ContextProvider, RequestContext, RouterContexts};
+pub use context::{ContextProvider, RequestContext, Role, RouterContexts, UserPattern};
 pub use handmade::{StreamWithGuard, create_sse_stream, standard_keep_alive};
 pub use metrics::{Bound, Edge};
 pub use operations::operations_router;

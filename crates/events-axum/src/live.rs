@@ -1,6 +1,6 @@
 //! Publishing line by line, each answered as it arrives: for producers that stream tokens.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
@@ -41,6 +41,8 @@ struct Live {
     /// Event lines so far; keep-alives and empty lines do not count, since a retry may have other ones.
     n_events: usize,
     has_ended: bool,
+    /// Completes when whoever publishes may not go on: the token has expired or was revoked.
+    is_over: Pin<Box<dyn Future<Output = ()> + Send>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -66,6 +68,7 @@ pub(crate) async fn publish_live(
     };
     let event_limit = state.router().store().limits().event_bytes;
     let live = Live {
+        is_over: Box::pin(over(&state, &target)),
         state,
         target,
         body,
@@ -84,6 +87,23 @@ pub(crate) async fn publish_live(
         Body::from_stream(receipts),
     )
         .into_response()
+}
+
+/// Completes when whoever publishes may not go on. It listens from the call on.
+fn over(state: &StreamState, target: &Target) -> impl Future<Output = ()> + Send + use<> {
+    let tenure = target.tenure;
+    let mut closings = state.inner.revocations.closings(target.publisher.clone());
+    let (state, publisher) = (state.clone(), target.publisher.clone());
+    async move {
+        let covers = |issued_ms| state.inner.revocations.covers(&publisher, issued_ms);
+        if tenure.issued_ms.is_some_and(covers) {
+            return;
+        }
+        tokio::select! {
+            () = closings.next() => {}
+            () = tenure.ended() => {}
+        }
+    }
 }
 
 impl Live {
@@ -106,6 +126,10 @@ impl Live {
                     self.has_ended = true;
                     // Line 0 is none of the producer's: what it has not had an answer for, it sends again elsewhere.
                     return Some(receipt(0, Err(Problem::draining())));
+                }
+                () = &mut self.is_over => {
+                    self.has_ended = true;
+                    return Some(receipt(0, Err(Problem::bad_token())));
                 }
                 () = tokio::time::sleep(idle) => {
                     self.has_ended = true;

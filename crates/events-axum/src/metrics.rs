@@ -78,6 +78,12 @@ bounds! {
     LiveIdle = "live_idle",
     /// A user's id.
     UserIdBytes = "user_id_bytes",
+    /// Users whose revocation is remembered.
+    Revocations = "revocations",
+    /// Tickets that are remembered as used.
+    Tickets = "tickets",
+    /// A set of keys: its bytes, or how many there are.
+    Keys = "keys",
 }
 
 /// What the server in front of the routes counts; a cheap handle.

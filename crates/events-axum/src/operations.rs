@@ -12,7 +12,6 @@ use axum::{
 use events_broadcast::{ConnectionInfo, LogStore};
 use events_core::UserId;
 use events_router::{EventRouter, LogHealth, OrderStats};
-use events_sse::ClosingReason;
 use prometheus_client::{
     encoding::text::{encode_eof, encode_registry},
     metrics::{
@@ -297,12 +296,12 @@ async fn disconnect(
     if query.only.as_deref().is_some_and(|only| only != "close") {
         return Err(Problem::bad_request("only=close is the one choice"));
     }
-    let router = state.router();
-    let reason = ClosingReason::Revoked;
-    let ended = router.agui().disconnect(user, reason)
-        + router.a2a().disconnect(user, reason)
-        + router.contexts().disconnect(user, reason)
-        + router.analytics().disconnect(user, reason);
+    state.check_user(user)?;
+    let ended = if query.only.is_some() {
+        state.close_streams(user)
+    } else {
+        state.revoke(user)
+    };
     Ok(Json(Ended { ended }))
 }
 

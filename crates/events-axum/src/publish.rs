@@ -21,6 +21,7 @@ use crate::{
     metrics::Bound,
     query::read_time,
     receive::{discard, receive},
+    tenure::Tenure,
 };
 
 /// What a JSON body may have around its one event, in bytes.
@@ -120,6 +121,9 @@ pub(crate) struct Target {
     pub(crate) msg_id: Option<MsgId>,
     /// How long runs that this request starts may be silent.
     run_timeout: Option<Duration>,
+    /// For how long whoever asked may publish, and who that is.
+    pub(crate) tenure: Tenure,
+    pub(crate) publisher: UserId,
     /// The version in which A2A objects are sent to us.
     a2a_version: A2AVersion,
 }
@@ -172,6 +176,8 @@ impl FromRequestParts<StreamState> for Target {
         let msg_id = fields.msg_id.or_else(|| idempotency_key(&parts.headers));
         Ok(Self {
             a2a_version: a2a_version(&parts.headers)?,
+            tenure: state.tenure(&context),
+            publisher: context.user_id().clone(),
             stream: PublishStream::parse(&stream)?,
             form: Form::of(&parts.headers),
             user,

@@ -34,6 +34,9 @@ pub struct Problem {
     rule: Option<u8>,
     #[serde(skip)]
     retry_after: Option<u64>,
+    /// What a client without a good token is told to send.
+    #[serde(skip)]
+    challenge: Option<&'static str>,
     /// The bound that was hit, for the metrics.
     #[serde(skip)]
     bound: Option<Bound>,
@@ -51,6 +54,7 @@ impl Problem {
             path: None,
             rule: None,
             retry_after: None,
+            challenge: (status == StatusCode::UNAUTHORIZED).then_some("Bearer"),
             bound: None,
         }
     }
@@ -66,6 +70,17 @@ impl Problem {
             StatusCode::UNAUTHORIZED,
             "the request does not say who it is from",
         )
+    }
+
+    /// A token that is not good, in words that say nothing about why: only its issuer could use them.
+    pub(crate) fn bad_token() -> Self {
+        Self {
+            challenge: Some("Bearer error=\"invalid_token\""),
+            ..Self::new(
+                StatusCode::UNAUTHORIZED,
+                "the token is not valid, has expired or was revoked; get a new one",
+            )
+        }
     }
 
     pub(crate) fn not_operator(detail: &str) -> Self {
@@ -221,7 +236,7 @@ impl From<ConnectError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = self.retry_after;
+        let (retry_after, challenge) = (self.retry_after, self.challenge);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -229,6 +244,12 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = challenge {
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            );
+        }
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -145,7 +145,7 @@ impl StreamState {
         };
         let prelude = prelude(self, &subscription);
         let name = broadcaster.name();
-        let manner = self.manner(name, query, !broadcaster.is_ephemeral(), place);
+        let manner = self.manner(name, context, query, !broadcaster.is_ephemeral(), place);
         stream(Source::Log(subscription), manner, prelude)
     }
 
@@ -160,7 +160,7 @@ impl StreamState {
         let wish = wish.from_cursor(query.cursor.as_deref());
         match wish.thread(&**thread) {
             Ok(subscription) => {
-                let manner = self.manner("agui", query, true, place);
+                let manner = self.manner("agui", context, query, true, place);
                 stream(Source::thread(subscription, None), manner, (None, None))
             }
             Err(ConnectError::Closed) => come_back_later(),
@@ -179,7 +179,7 @@ impl StreamState {
         let wish = wish.from_cursor(query.cursor.as_deref());
         match wish.task(&**task) {
             Ok(subscription) => {
-                let manner = self.manner("a2a", query, true, place);
+                let manner = self.manner("a2a", context, query, true, place);
                 stream(Source::task(subscription), manner, (None, None))
             }
             Err(ConnectError::Closed) => come_back_later(),
@@ -215,6 +215,7 @@ impl StreamState {
     pub(crate) fn manner(
         &self,
         name: &'static str,
+        context: &RequestContext,
         query: &StreamQuery,
         has_ids: bool,
         place: OwnedSemaphorePermit,
@@ -228,6 +229,7 @@ impl StreamState {
             before: None,
             state: Some(self.clone()),
             name: name.into(),
+            tenure: self.tenure(context),
             _place: Some(place),
         }
     }

@@ -105,6 +105,7 @@ impl StreamState {
             before: before.map(|before| Box::from(&*before)),
             state: Some(self.clone()),
             name: name.into(),
+            tenure: self.tenure(context),
             _place: Some(place),
         };
         let source = Source::official_task(subscription, version);
