@@ -4,14 +4,17 @@ use std::{future::pending, io, net::SocketAddr, time::Duration};
 
 use axum::{Router, http::StatusCode, middleware};
 use events_axum::{
-    Problem, StreamState, hub_router,
+    Problem, StreamState,
+    auth::{Auth, KeyError, authenticate},
+    hub_router,
     serve::{Ending, Server},
 };
 use events_router::{EventRouter, LogHealth, Replica};
 use tokio::{net::TcpListener, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
-    ConnectionLimits, Failure, Settings, StopRequests, console, demo, engine, llm::Llm, local,
+    ConnectionLimits, Failure, Settings, StopRequests, auth_keys::is_address, console, demo,
+    engine, llm::Llm, local,
 };
 
 /// How a hub is run.
@@ -34,11 +37,15 @@ impl Mode {
     ///
     /// # Errors
     ///
-    /// [`Failure::NoKey`] or [`Failure::NotLoopback`].
+    /// [`Failure::NoKey`], [`Failure::Config`] or [`Failure::NotLoopback`].
     pub fn check(self, settings: &Settings) -> Result<(), Failure> {
         let command = match self {
             Self::Dev { .. } => "events dev",
             Self::Serve { is_insecure: true } => "events serve --insecure",
+            Self::Serve { is_insecure: false } if settings.auth.has_key() => {
+                settings.auth.config()?;
+                return Ok(());
+            }
             Self::Serve { is_insecure: false } => return Err(Failure::NoKey),
         };
         let address = settings.listen;
@@ -71,6 +78,8 @@ pub struct Hub {
     /// The work behind the router, if its events are kept by a log elsewhere.
     replica: Option<Replica>,
     app: Router,
+    /// Who asks; none where nobody has to prove it.
+    auth: Option<Auth>,
     llm: Llm,
     plays_demo: bool,
     /// The provider of the demo, if it is not one of the user's own.
@@ -113,6 +122,11 @@ impl Hub {
         let needs_token = matches!(mode, Mode::Serve { is_insecure: false });
         (card.needs_bearer, card.takes_user) = (needs_token, !needs_token);
         let state = StreamState::with_config(router, stream_config);
+        let auth = if needs_token {
+            Some(authentication(settings, &state).await?)
+        } else {
+            None
+        };
         let plays_demo = mode == Mode::Dev { plays_demo: true };
         let has_own = settings.llm.providers.contains_key(demo::PROVIDER);
         let (demo_provider, demo_address) = if plays_demo && !has_own {
@@ -126,7 +140,8 @@ impl Hub {
         Ok(Self {
             listener,
             address,
-            app: app(state.clone(), &llm),
+            app: app(state.clone(), &llm, auth.clone()),
+            auth,
             state,
             replica,
             llm,
@@ -170,6 +185,9 @@ impl Hub {
         if let Some(replica) = self.replica {
             background.spawn(replica.run());
         }
+        if let Some(auth) = &self.auth {
+            background.spawn(auth.run());
+        }
         announce(self.address);
         if self.plays_demo {
             background.spawn(demo::play(self.state.router().clone()));
@@ -200,8 +218,24 @@ impl Hub {
     }
 }
 
-/// Everything that is served without tokens, behind the gate.
-pub(crate) fn app(state: StreamState, llm: &Llm) -> Router {
+/// Makes the authentication of the settings. Keys in a file have to be there; an address may answer later.
+async fn authentication(settings: &Settings, state: &StreamState) -> Result<Auth, Failure> {
+    let auth = Auth::new(state.clone(), settings.auth.config()?);
+    match auth.load().await {
+        Ok(()) => {}
+        Err(error @ KeyError::Source(_))
+            if settings.auth.keys.as_deref().is_some_and(is_address) =>
+        {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "no keys yet; the address is asked again");
+        }
+        Err(error) => return Err(Failure::Keys(error)),
+    }
+    Ok(auth)
+}
+
+/// Everything that is served, behind the authentication or, without one, behind the gate of this machine.
+pub(crate) fn app(state: StreamState, llm: &Llm, auth: Option<Auth>) -> Router {
     let not_found =
         || async { Problem::new(StatusCode::NOT_FOUND, "nothing is served at this path") };
     let not_allowed = || async {
@@ -209,12 +243,18 @@ pub(crate) fn app(state: StreamState, llm: &Llm) -> Router {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
     };
     let llm = llm.router(&state);
-    hub_router(state)
-        .merge(llm)
-        .merge(console::router())
+    let routes = hub_router(state).merge(llm).merge(console::router());
+    let routes = match &auth {
+        Some(auth) => routes.merge(auth.router()),
+        None => routes,
+    };
+    let routes = routes
         .fallback(not_found)
-        .method_not_allowed_fallback(not_allowed)
-        .layer(middleware::from_fn(local::gate))
+        .method_not_allowed_fallback(not_allowed);
+    match auth {
+        Some(auth) => routes.layer(middleware::from_fn_with_state(auth, authenticate)),
+        None => routes.layer(middleware::from_fn(local::gate)),
+    }
 }
 
 async fn sweep(router: EventRouter, llm: Llm) {

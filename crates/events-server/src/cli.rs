@@ -17,7 +17,7 @@ use crate::{
 
 pub use arguments::{
     BenchArgs, HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs, Speed,
-    TailArgs, TailStream, TopArgs,
+    TailArgs, TailStream, TokenArgs, TokenRole, TopArgs,
 };
 
 /// Keys that were given as flags, and their texts.
@@ -64,6 +64,15 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Load a hub, and check and time what arrives.
     Bench(BenchArgs),
+    /// Sign a token.
+    Token {
+        /// Whose, what for, and for how long.
+        token: TokenArgs,
+        /// The configuration file.
+        file: Option<PathBuf>,
+        /// Settings given as flags.
+        flags: Flags,
+    },
 }
 
 /// Carries AI-agent events to people's screens over Server-Sent Events.
@@ -82,7 +91,7 @@ struct Cli {
 enum CliCommand {
     /// Serve one person on this machine: no tokens, the user is `?user=NAME`, everybody may publish.
     Dev(DevArgs),
-    /// Serve in production. This version has no tokens yet: `--insecure` on a loopback address is required.
+    /// Serve in production: tokens are required. Set `auth.secret` or `auth.keys`.
     Serve(ServeArgs),
     /// Check a configuration file, and print what is in effect and the worst-case memory.
     CheckConfig(CheckConfigArgs),
@@ -99,6 +108,8 @@ enum CliCommand {
     /// Load a hub with readers and publishers; check and time what arrives.
     #[command(after_help = arguments::BENCH_HELP)]
     Bench(BenchArgs),
+    /// Sign a token with the configured auth.secret and print it.
+    Token(TokenCommandArgs),
     /// Print a script that completes this program's command line.
     Completions {
         /// The shell to write it for.
@@ -111,6 +122,17 @@ struct CheckConfigArgs {
     /// The TOML file to check.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: PathBuf,
+    #[command(flatten)]
+    keys: KeyFlags,
+}
+
+#[derive(Args, Debug)]
+struct TokenCommandArgs {
+    #[command(flatten)]
+    token: TokenArgs,
+    /// Read settings from this TOML file.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
     #[command(flatten)]
     keys: KeyFlags,
 }
@@ -244,6 +266,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
         Some(CliCommand::Record(args)) => Command::Record(args),
         Some(CliCommand::Replay(args)) => Command::Replay(args),
         Some(CliCommand::Bench(args)) => Command::Bench(args),
+        Some(CliCommand::Token(args)) => Command::Token {
+            token: args.token,
+            file: args.config,
+            flags: args.keys.0,
+        },
         Some(CliCommand::Completions { shell }) => Command::Print(completions(shell)),
     })
 }

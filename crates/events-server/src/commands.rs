@@ -11,6 +11,7 @@ mod recording;
 mod replay;
 mod summary;
 mod tail;
+mod token;
 mod top;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ use crate::{
 use output::Output;
 
 pub(crate) use check_config::check_config;
+pub(crate) use token::token;
 
 /// Where a command writes.
 pub(crate) struct Console<'a> {

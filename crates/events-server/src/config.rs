@@ -1,5 +1,6 @@
 //! Settings: their table, where they come from, and what they mean.
 
+mod auth;
 mod field;
 mod file;
 mod keys;
@@ -12,6 +13,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
+pub use auth::AuthSettings;
 pub use field::Field;
 pub use keys::{KEYS, Key};
 pub use llm::{LlmSettings, Prices};
@@ -103,6 +105,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A key cannot be used; the name of its setting, and why.
+    #[error("{0} cannot be used")]
+    Auth(&'static str, #[source] events_axum::auth::KeyError),
     /// The LLM gateway cannot be made of its settings.
     #[error("the LLM gateway cannot be set up")]
     Llm(#[from] events_llm::gateway::GatewayError),

@@ -33,10 +33,20 @@ pub enum Failure {
     },
     /// There is no key to check tokens with.
     #[error(
-        "no key configured: this version has no tokens yet, so only \"events serve --insecure\" on a loopback address \
-         is available"
+        "no key configured: tokens cannot be checked; set auth.secret to 32 random bytes or more (EVENTS_AUTH__SECRET, \
+         such as \"openssl rand -hex 32\" prints), or auth.keys to a file or address of public keys, or use \"events \
+         serve --insecure\" on a loopback address"
     )]
     NoKey,
+    /// There is no secret to sign a token with.
+    #[error(
+        "no secret configured: tokens are signed with auth.secret; set it as the hub has it (EVENTS_AUTH__SECRET), or \
+         have your issuer sign the token"
+    )]
+    NoSecret,
+    /// The keys that tokens are checked with cannot be used.
+    #[error("auth.keys cannot be used")]
+    Keys(#[source] events_axum::auth::KeyError),
     /// The address is taken, or is not of this machine.
     #[error("cannot listen on {address}")]
     Listen {
@@ -211,6 +221,8 @@ impl Failure {
             | Self::LogFilter(_)
             | Self::NotLoopback { .. }
             | Self::NoKey
+            | Self::NoSecret
+            | Self::Keys(_)
             | Self::Hub(HubError::Invalid(_) | HubError::Address(_)) => 2,
             Self::Listen { .. }
             | Self::Log { .. }

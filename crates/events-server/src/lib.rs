@@ -20,8 +20,8 @@
 //!
 //! # What this crate does not do
 //!
-//! It knows no event and no stream: those are in the router and in the HTTP crate. It checks no tokens yet, and it
-//! speaks no TLS, which is a proxy's job.
+//! It knows no event and no stream: those are in the router and in the HTTP crate. Tokens are checked by
+//! `events_axum::auth`. It speaks no TLS, which is a proxy's job.
 //!
 //! # Invariants
 //!
@@ -33,6 +33,7 @@
 //! 5. A stop request closes the listener before anything else happens.
 
 mod app;
+mod auth_keys;
 mod cli;
 mod commands;
 mod config;
@@ -52,11 +53,11 @@ mod worst_case;
 pub use app::{Hub, Mode};
 pub use cli::{
     BenchArgs, Command, HubArgs, PublishArgs, PublishStream, RecordArgs, RecordStream, ReplayArgs,
-    Speed, TailArgs, TailStream, TopArgs, parse,
+    Speed, TailArgs, TailStream, TokenArgs, TokenRole, TopArgs, parse,
 };
 pub use config::{
-    ConfigError, Field, KEYS, Key, LlmSettings, Origin, PROVIDER_KEYS, Prices, ProviderKey,
-    Settings, Sources,
+    AuthSettings, ConfigError, Field, KEYS, Key, LlmSettings, Origin, PROVIDER_KEYS, Prices,
+    ProviderKey, Settings, Sources,
 };
 pub use engine::EngineSettings;
 pub use events_axum::serve::ConnectionLimits;

@@ -56,7 +56,17 @@ fn try_run(
             // What the files hold is checked as well.
             settings.llm.gateway_config()?;
             settings.llm.price_source(None)?;
+            settings.auth.config()?;
             let _closed = write!(io::stdout(), "{}", commands::check_config(&settings));
+            return Ok(());
+        }
+        Command::Token { token, file, flags } => {
+            let settings = Settings::load(&Sources {
+                file,
+                environment,
+                flags,
+            })?;
+            let _closed = writeln!(io::stdout(), "{}", commands::token(&settings, &token)?);
             return Ok(());
         }
         command @ Command::Top(_) => {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use ring::{
     hmac,
+    rand::SystemRandom,
     signature::{
         ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
         UnparsedPublicKey,
@@ -100,6 +101,22 @@ impl Secret {
             return Err(KeyError::ShortSecret(bytes.len()));
         }
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
+    }
+
+    /// Makes one of random bytes.
+    ///
+    /// # Panics
+    ///
+    /// The system has no randomness; there is nothing safe to go on with.
+    pub(super) fn random() -> Self {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
+        Self(key.expect("the system gives random bytes"))
+    }
+
+    /// Makes another secret for another purpose, from which this one cannot be told.
+    pub(super) fn derive(&self, purpose: &[u8]) -> Self {
+        let derived = hmac::sign(&self.0, purpose);
+        Self(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
     }
 
     /// Signs claims, which have to be a JSON object.

@@ -14,6 +14,8 @@ mod jwt;
 mod key;
 mod keys;
 mod layer;
+mod origin;
+mod pass;
 mod pem;
 
 #[cfg(test)]
@@ -31,6 +33,7 @@ pub use layer::authenticate;
 use claims::{Claims, Expected};
 use jwt::Jwt;
 use keys::Keys;
+use pass::Passes;
 
 /// Settings of the authentication.
 #[derive(Clone)]
@@ -50,6 +53,11 @@ pub struct AuthConfig {
     pub max_ttl: Duration,
     /// How often the keys are read again.
     pub refresh: Duration,
+    /// Signs tickets and stream cookies, which have to be good on all replicas. Without it a secret is made of the
+    /// one for tokens, and without that a random one, which only this process knows.
+    pub ticket_secret: Option<Secret>,
+    /// Origins of pages that may ask, such as `https://app.example.org`, beside those of the own host.
+    pub origins: Vec<String>,
 }
 
 impl Default for AuthConfig {
@@ -62,6 +70,8 @@ impl Default for AuthConfig {
             leeway: Duration::from_secs(30),
             max_ttl: Duration::from_secs(24 * 3_600),
             refresh: Duration::from_secs(300),
+            ticket_secret: None,
+            origins: Vec::new(),
         }
     }
 }
@@ -76,16 +86,16 @@ impl fmt::Debug for AuthConfig {
 }
 
 /// Checks who asks; a cheap handle.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Auth {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     state: StreamState,
     config: AuthConfig,
     keys: Keys,
+    passes: Passes,
 }
 
 impl Auth {
@@ -95,11 +105,13 @@ impl Auth {
     pub fn new(state: StreamState, mut config: AuthConfig) -> Self {
         config.max_ttl = config.max_ttl.min(Revocations::MAX_TTL);
         let keys = Keys::new(config.secret.as_ref(), config.source.clone());
+        let passes = Passes::new(config.ticket_secret.as_ref(), config.secret.as_ref());
         Self {
             inner: Arc::new(Inner {
                 state,
                 config,
                 keys,
+                passes,
             }),
         }
     }
@@ -153,11 +165,15 @@ impl Auth {
         self.context(grant)
     }
 
+    fn now_ms(&self) -> i64 {
+        self.inner.state.router().clock().now_ms()
+    }
+
     fn expected(&self) -> Expected<'_> {
         let config = &self.inner.config;
         let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         Expected {
-            now_ms: self.inner.state.router().clock().now_ms(),
+            now_ms: self.now_ms(),
             leeway_ms: ms(config.leeway),
             max_ttl_ms: ms(config.max_ttl),
             audience: config.audience.as_deref(),
@@ -174,5 +190,14 @@ impl Auth {
             return Err(Problem::bad_token());
         }
         Ok(context)
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("config", &self.inner.config)
+            .field("keys", &self.inner.keys)
+            .finish_non_exhaustive()
     }
 }

@@ -19,6 +19,34 @@ pub struct HubArgs {
     pub ca: Option<PathBuf>,
 }
 
+/// What the bearer of a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TokenRole {
+    /// Read their own streams.
+    Subscriber,
+    /// Publish for themselves and for the users named, too.
+    Publisher,
+    /// Everything.
+    Operator,
+}
+
+/// A token that is asked for.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct TokenArgs {
+    /// Whose token it is.
+    #[arg(long, value_name = "U", value_parser = NonEmptyStringValueParser::new())]
+    pub user: String,
+    /// What its bearer may do.
+    #[arg(long, value_name = "ROLE", default_value = "subscriber")]
+    pub role: TokenRole,
+    /// For whom a publisher may publish: a user, or the beginning of users with a star; may be given more often.
+    #[arg(long = "for", value_name = "PATTERN")]
+    pub publishes_for: Vec<String>,
+    /// How long it is good for.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration)]
+    pub ttl: Duration,
+}
+
 /// A stream that can be followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[non_exhaustive]

@@ -25,6 +25,10 @@ pub enum Field {
     Time(fn(&mut Settings) -> &mut Duration, RangeInclusive<u64>),
     /// A line of text, not empty.
     Text(fn(&mut Settings) -> &mut String),
+    /// A line of text that may be secret, or none.
+    Line(fn(&mut Settings) -> &mut Option<String>),
+    /// Origins of pages, with commas between them.
+    Origins(fn(&mut Settings) -> &mut Vec<String>),
     /// An address of the web, or none.
     Url(fn(&mut Settings) -> &mut Option<String>),
     /// Where prices come from.
@@ -87,6 +91,16 @@ impl Field {
                 }
                 *place(settings) = text.to_owned();
             }
+            Self::Line(place) => {
+                *place(settings) = match text {
+                    "" => None,
+                    line if is_line(line) => Some(line.to_owned()),
+                    _ => return Err(expected()),
+                };
+            }
+            Self::Origins(place) => {
+                *place(settings) = read_origins(text).ok_or_else(expected)?;
+            }
             Self::Url(place) => {
                 let is_url = |text: &str| {
                     let host = text.strip_prefix("https://");
@@ -143,7 +157,8 @@ impl Field {
             }
             Self::Time(place, _) => show_time(*place(settings)),
             Self::Text(place) => place(settings).clone(),
-            Self::Url(place) => place(settings).clone().unwrap_or_default(),
+            Self::Line(place) | Self::Url(place) => place(settings).clone().unwrap_or_default(),
+            Self::Origins(place) => place(settings).join(","),
             Self::Prices(place) => place(settings).to_string(),
             Self::File(place) => {
                 let path = place(settings).as_ref();
@@ -180,6 +195,11 @@ impl Field {
                 show_time(Duration::from_secs(*range.end()))
             ),
             Self::Text(_) => format!("one line of 1 to {MAX_TEXT} bytes"),
+            Self::Line(_) => format!("one line of at most {MAX_TEXT} bytes, or nothing"),
+            Self::Origins(_) => {
+                "origins such as \"https://app.example.org,http://localhost:3000\", or nothing; a star is none"
+                    .to_owned()
+            }
             Self::Url(_) => {
                 "an address such as \"https://events.example.org\", or nothing".to_owned()
             }
@@ -202,7 +222,8 @@ impl Field {
             Self::Count(..) => "COUNT",
             Self::Bytes(..) => "SIZE",
             Self::Time(..) => "DURATION",
-            Self::Text(_) => "TEXT",
+            Self::Text(_) | Self::Line(_) => "TEXT",
+            Self::Origins(_) => "ORIGINS",
             Self::Url(_) => "URL",
             Self::Prices(_) | Self::File(_) => "FILE",
             Self::Money(_) => "DOLLARS",
@@ -214,6 +235,23 @@ impl Field {
 
 fn is_line(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control)
+}
+
+/// Reads origins as browsers send them: scheme, host and port, in lower case, and nothing behind.
+fn read_origins(text: &str) -> Option<Vec<String>> {
+    let read = |origin: &str| {
+        let origin = origin.trim();
+        let host = origin.strip_prefix("https://");
+        let host = host.or_else(|| origin.strip_prefix("http://"))?;
+        let is_letter =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:[]".contains(c);
+        (!host.is_empty() && host.len() <= MAX_TEXT && host.chars().all(is_letter))
+            .then(|| origin.to_owned())
+    };
+    if text.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    text.split(',').map(read).collect()
 }
 
 /// Reads a value that may be left empty; the outer `None` is no value.

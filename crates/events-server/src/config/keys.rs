@@ -1,4 +1,6 @@
 //! The table of keys: the only place that knows their names.
+//!
+//! Over 400 lines because it is one table.
 
 use events_models::agui::fold;
 
@@ -47,7 +49,7 @@ const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3_600;
 
 /// All settings, in the order of the help.
-pub static KEYS: [Key; 58] = [
+pub static KEYS: [Key; 68] = [
     Key {
         name: "listen",
         field: Field::Address(|settings| &mut settings.listen),
@@ -57,6 +59,56 @@ pub static KEYS: [Key; 58] = [
         name: "log",
         field: Field::Log(|settings| &mut settings.log),
         doc: "what keeps the events",
+    },
+    Key {
+        name: "auth.secret",
+        field: Field::Line(|settings| &mut settings.auth.secret),
+        doc: "signs and checks tokens by HS256; 32 bytes or more",
+    },
+    Key {
+        name: "auth.keys",
+        field: Field::Line(|settings| &mut settings.auth.keys),
+        doc: "public keys for RS256, ES256 and EdDSA: a file (PEM or JWKS) or the https:// address of a JWKS",
+    },
+    Key {
+        name: "auth.ca",
+        field: Field::File(|settings| &mut settings.auth.ca),
+        doc: "certificates (PEM) of authorities that are trusted for that address too",
+    },
+    Key {
+        name: "auth.refresh",
+        field: Field::Time(|settings| &mut settings.auth.refresh, 30..=24 * HOUR),
+        doc: "how often the public keys are read again",
+    },
+    Key {
+        name: "auth.audience",
+        field: Field::Line(|settings| &mut settings.auth.audience),
+        doc: "what the claim aud of a token has to name",
+    },
+    Key {
+        name: "auth.issuer",
+        field: Field::Line(|settings| &mut settings.auth.issuer),
+        doc: "what the claim iss of a token has to be",
+    },
+    Key {
+        name: "auth.leeway",
+        field: Field::Time(|settings| &mut settings.auth.leeway, 0..=300),
+        doc: "how far ahead an issuer's clock may be",
+    },
+    Key {
+        name: "auth.max_ttl",
+        field: Field::Time(|settings| &mut settings.auth.max_ttl, 60..=30 * 24 * HOUR),
+        doc: "the longest life of a token",
+    },
+    Key {
+        name: "auth.ticket_secret",
+        field: Field::Line(|settings| &mut settings.auth.ticket_secret),
+        doc: "signs tickets and stream cookies, the same on all replicas; made of auth.secret if there is one",
+    },
+    Key {
+        name: "cors.origins",
+        field: Field::Origins(|settings| &mut settings.auth.origins),
+        doc: "pages of other origins that may ask, such as https://app.example.org",
     },
     Key {
         name: "limits.connections_per_user",

@@ -9,7 +9,9 @@ use events_axum::{StreamConfig, serve::ConnectionLimits};
 use events_broadcast::Limits;
 use events_router::RouterConfig;
 
-use super::{ConfigError, Key, LlmSettings, Sources, field::Refused, providers, sources::Entry};
+use super::{
+    AuthSettings, ConfigError, Key, LlmSettings, Sources, field::Refused, providers, sources::Entry,
+};
 use crate::{engine::EngineSettings, log_spec::LogSpec};
 
 /// Everything that can be set; see [`KEYS`](super::KEYS).
@@ -35,6 +37,8 @@ pub struct Settings {
     pub llm: LlmSettings,
     /// What only one kind of log has.
     pub engine: EngineSettings,
+    /// Who may ask.
+    pub auth: AuthSettings,
 }
 
 impl Default for Settings {
@@ -50,6 +54,7 @@ impl Default for Settings {
             streams: StreamConfig::default(),
             llm: LlmSettings::default(),
             engine: EngineSettings::default(),
+            auth: AuthSettings::default(),
         }
     }
 }
@@ -93,8 +98,12 @@ impl Settings {
         };
         key.field.set(self, &text).map_err(|refused| match refused {
             Refused::Expected(expected) => ConfigError::BadValue {
+                value: if name.ends_with("secret") {
+                    "(hidden)".to_owned()
+                } else {
+                    text
+                },
                 key: name,
-                value: text,
                 origin,
                 expected,
             },
