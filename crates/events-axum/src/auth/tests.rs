@@ -1,6 +1,8 @@
 //! Tokens of every algorithm, and those that must not pass.
 
 mod bad_tokens;
+mod matrix;
+mod requests;
 mod rotation;
 
 use std::sync::{Arc, Mutex};
