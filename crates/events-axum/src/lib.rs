@@ -53,6 +53,7 @@ mod query;
 mod receive;
 mod reject;
 mod revocations;
+mod revoking;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod source;

@@ -23,7 +23,7 @@ use prometheus_client::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Problem, RequestContext, StreamState};
+use crate::{Problem, RequestContext, StreamState, revoking::KEEPER};
 
 /// How long the log may be out of reach before others should be asked instead of this replica.
 const OUTAGE_UNTIL_UNREADY: Duration = Duration::from_secs(30);
@@ -271,9 +271,10 @@ async fn connections(
         router.contexts().connections(user),
         router.analytics().connections(user),
     ];
-    Ok(Json(
-        infos.into_iter().flatten().map(Connection::from).collect(),
-    ))
+    let infos = infos.into_iter().flatten();
+    // What follows the revocations is nobody's.
+    let infos = infos.filter(|info| info.user.as_str() != KEEPER);
+    Ok(Json(infos.map(Connection::from).collect()))
 }
 
 /// The answer to ending connections.
@@ -298,9 +299,9 @@ async fn disconnect(
     }
     state.check_user(user)?;
     let ended = if query.only.is_some() {
-        state.close_streams(user)
+        state.close(user).await?
     } else {
-        state.revoke(user)
+        state.revoke(user).await?
     };
     Ok(Json(Ended { ended }))
 }

@@ -34,9 +34,9 @@ pub struct Problem {
     rule: Option<u8>,
     #[serde(skip)]
     retry_after: Option<u64>,
-    /// What a client without a good token is told to send.
+    /// There was a token, and it was not good.
     #[serde(skip)]
-    challenge: Option<&'static str>,
+    is_bad_token: bool,
     /// The bound that was hit, for the metrics.
     #[serde(skip)]
     bound: Option<Bound>,
@@ -54,7 +54,7 @@ impl Problem {
             path: None,
             rule: None,
             retry_after: None,
-            challenge: (status == StatusCode::UNAUTHORIZED).then_some("Bearer"),
+            is_bad_token: false,
             bound: None,
         }
     }
@@ -75,7 +75,7 @@ impl Problem {
     /// A token that is not good, in words that say nothing about why: only its issuer could use them.
     pub(crate) fn bad_token() -> Self {
         Self {
-            challenge: Some("Bearer error=\"invalid_token\""),
+            is_bad_token: true,
             ..Self::new(
                 StatusCode::UNAUTHORIZED,
                 "the token is not valid, has expired or was revoked; get a new one",
@@ -236,7 +236,13 @@ impl From<ConnectError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let (retry_after, challenge) = (self.retry_after, self.challenge);
+        let retry_after = self.retry_after;
+        // RFC 6750, 3.
+        let challenge = match status {
+            StatusCode::UNAUTHORIZED if self.is_bad_token => Some("Bearer error=\"invalid_token\""),
+            StatusCode::UNAUTHORIZED => Some("Bearer"),
+            _ => None,
+        };
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(

@@ -10,7 +10,7 @@ use std::{
 use events_broadcast::{Batch, Limits};
 use events_core::{EventId, Frame, UserId};
 use events_router::{EventRouter, OpenUser};
-use events_sse::{ClosingReason, HEARTBEAT_INTERVAL};
+use events_sse::HEARTBEAT_INTERVAL;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -231,34 +231,6 @@ impl StreamState {
     /// Tells for how long a request's answer may go on.
     pub(crate) fn tenure(&self, context: &RequestContext) -> Tenure {
         Tenure::of(context, self.router().clock().now_ms())
-    }
-
-    /// Ends a user's streams, with `closing: revoked`, and refuses what holds for that user up to now. Returns how many
-    /// streams were ended here.
-    pub fn revoke(&self, user: &UserId) -> usize {
-        let now_ms = self.router().clock().now_ms();
-        if !self.inner.revocations.revoke(user.clone(), now_ms) {
-            self.inner.metrics.hit(Bound::Revocations);
-        }
-        self.close_streams(user)
-    }
-
-    /// Tells whether what the context rests on was revoked.
-    #[must_use]
-    pub fn is_revoked(&self, context: &RequestContext) -> bool {
-        context
-            .issued_ms()
-            .is_some_and(|issued_ms| self.inner.revocations.covers(context.user_id(), issued_ms))
-    }
-
-    /// Ends a user's streams with `closing: revoked`. Returns how many there were.
-    pub(crate) fn close_streams(&self, user: &UserId) -> usize {
-        let (router, reason) = (self.router(), ClosingReason::Revoked);
-        self.inner.revocations.close(user);
-        router.agui().disconnect(user, reason)
-            + router.a2a().disconnect(user, reason)
-            + router.contexts().disconnect(user, reason)
-            + router.analytics().disconnect(user, reason)
     }
 
     /// Opens a user's log for a request that can be answered with an error.

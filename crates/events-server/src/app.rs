@@ -188,6 +188,9 @@ impl Hub {
         if let Some(auth) = &self.auth {
             background.spawn(auth.run());
         }
+        if self.state.router().event_log().is_some() {
+            background.spawn(self.state.follow_revocations());
+        }
         announce(self.address);
         if self.plays_demo {
             background.spawn(demo::play(self.state.router().clone()));

@@ -158,5 +158,5 @@ fn ms(date: f64) -> Option<i64> {
     #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
     (0.0..=LATEST)
         .contains(&date)
-        .then(|| (date * 1_000.0) as i64)
+        .then_some((date * 1_000.0) as i64)
 }

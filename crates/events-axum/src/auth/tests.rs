@@ -1,6 +1,7 @@
 //! Tokens of every algorithm, and those that must not pass.
 
 mod bad_tokens;
+mod hostile;
 mod matrix;
 mod requests;
 mod rotation;

@@ -60,7 +60,7 @@ impl Hub {
         grant.sign(&Secret::new(SECRET).unwrap(), None, None)
     }
 
-    async fn send(&self, request: Request<Body>) -> Response<Body> {
+    pub(super) async fn send(&self, request: Request<Body>) -> Response<Body> {
         self.app.clone().oneshot(request).await.expect("infallible")
     }
 
@@ -214,7 +214,7 @@ async fn streams_end_with_their_token_and_with_a_revocation() {
     let root = hub.ask("GET", "/agui", &operator).await;
     assert_eq!(root.status(), StatusCode::OK);
     // A stream whose token was looked at before a revocation and that is read after it ends at once.
-    hub.state.revoke(&"root".into());
+    hub.state.revoke(&"root".into()).await.unwrap();
     assert!(rest(root).await.contains("revoked"));
 }
 
