@@ -88,7 +88,7 @@ impl StreamState {
             user: context.user_id().clone(),
             connection: ConnectionId::generate(),
             drain: Some(begun(self.inner.drain.clone())),
-            closed: Some(closed(self.clone(), context.user_id().clone())),
+            closed: Some(closed(self, context.user_id().clone())),
         };
         let manner = self.manner(name, context, query, false, place);
         stream(Source::Frames(Box::new(source)), manner, (None, None))
@@ -101,7 +101,7 @@ fn begun(drain: Drain) -> Pin<Box<dyn Future<Output = ()> + Send>> {
 }
 
 /// Waits until the user's streams are ended.
-fn closed(state: StreamState, user: UserId) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+fn closed(state: &StreamState, user: UserId) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     // Listens from here on, not from the first poll.
     let mut closings = state.inner.revocations.closings(user);
     Box::pin(async move { closings.next().await })

@@ -1,0 +1,95 @@
+//! Revocations where several hubs share a log.
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response},
+    middleware,
+};
+use events_router::MemoryLog;
+use http_body_util::BodyExt as _;
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::hub_router;
+
+/// How long what must happen may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Replicas {
+    log: MemoryLog,
+    work: JoinSet<()>,
+}
+
+impl Replicas {
+    fn add(&mut self) -> Router {
+        let config = RouterConfig {
+            clock: Arc::new(ManualClock::new(NOW * 1_000)),
+            ..RouterConfig::default()
+        };
+        let (router, replica) = EventRouter::on_log(config, Arc::new(self.log.clone()));
+        self.work.spawn(replica.run());
+        let state = StreamState::new(router);
+        self.work.spawn(state.follow_revocations());
+        let config = AuthConfig {
+            secret: Some(Secret::new(SECRET).unwrap()),
+            ..AuthConfig::default()
+        };
+        let auth = Auth::new(state.clone(), config);
+        hub_router(state).layer(middleware::from_fn_with_state(auth, authenticate))
+    }
+}
+
+fn token(user: &str, role: Role) -> String {
+    let grant = Grant {
+        user: user.to_owned(),
+        role,
+        users: Vec::new(),
+        issued_ms: NOW * 1_000,
+        expires_ms: (NOW + 600) * 1_000,
+    };
+    grant.sign(&Secret::new(SECRET).unwrap(), None, None)
+}
+
+async fn ask(app: &Router, method: &str, path: &str, token: &str) -> Response<Body> {
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header("authorization", format!("Bearer {token}"));
+    let request = request.body(Body::empty()).unwrap();
+    app.clone().oneshot(request).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_holds_on_every_replica_and_on_those_that_start_later() {
+    let mut replicas = Replicas {
+        log: MemoryLog::new(1_000),
+        work: JoinSet::new(),
+    };
+    let (one, two) = (replicas.add(), replicas.add());
+    let (ada, root) = (
+        token("ada", Role::Subscriber),
+        token("root", Role::Operator),
+    );
+    let stream = ask(&two, "GET", "/agui", &ada).await;
+    assert_eq!(stream.status(), 200);
+    let revoked = ask(&one, "DELETE", "/connections?user=ada", &root).await;
+    assert_eq!(revoked.status(), 200);
+    let rest = tokio::time::timeout(PATIENCE, stream.into_body().collect());
+    let said = rest.await.expect("it ends in time").unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&said).contains("{\"reason\":\"revoked\"}"));
+    for replica in [&one, &two] {
+        assert_eq!(ask(replica, "GET", "/agui", &ada).await.status(), 401);
+        assert_eq!(ask(replica, "GET", "/agui", &root).await.status(), 200);
+    }
+    let three = replicas.add();
+    let is_known = async {
+        while ask(&three, "GET", "/analytics", &ada).await.status() != 401 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let known = tokio::time::timeout(PATIENCE, is_known).await;
+    known.expect("a replica that starts later knows it");
+    let listed = ask(&three, "GET", "/connections", &root).await;
+    let listed = listed.into_body().collect().await.unwrap().to_bytes();
+    assert!(!String::from_utf8_lossy(&listed).contains("revocations"));
+}
