@@ -76,6 +76,8 @@ mod tck;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod top;
 #[cfg(test)]
 mod your_handlers;

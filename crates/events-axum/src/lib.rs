@@ -23,8 +23,8 @@
 //!
 //! # What this crate does not do
 //!
-//! It authenticates nobody: a layer of yours inserts a [`RequestContext`] into each request's extensions. It
-//! speaks no TLS and has no database. The accept loop is there only with the feature `serve`.
+//! Without the feature `auth` it authenticates nobody: a layer of yours inserts a [`RequestContext`] into each request's
+//! extensions. It speaks no TLS and has no database. The accept loop is there only with the feature `serve`.
 //!
 //! # Invariants
 //!
@@ -34,6 +34,8 @@
 //! 4. No task is spawned here but those of the serving loop, which owns them. Timers live in the bodies that wait on
 //!    them.
 //! 5. Inner crates know no status codes; `reject.rs` decides.
+//! 6. No answer goes on after the context that it was given for has expired or was revoked.
+//! 7. A token, ticket or cookie is never shown: not in a log, a span, a metric or an answer to others.
 
 mod a2a;
 mod agui;
