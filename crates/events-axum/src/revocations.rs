@@ -52,6 +52,14 @@ impl Revocations {
     /// The longest life of a token that a revocation is remembered for: those that live longer are not taken.
     pub(crate) const MAX_TTL: Duration = Duration::from_secs(30 * 24 * 3_600);
 
+    /// Computes the most bytes that are remembered, with the tickets that are remembered as used.
+    pub(crate) const fn worst_case(user_id_bytes: usize) -> usize {
+        // Each name is there twice, in tables that may have grown to twice what they hold.
+        let per_user = 2 * (user_id_bytes + 96);
+        let per_ticket = 160;
+        MAX_USERS * (per_user + per_ticket)
+    }
+
     /// Refuses what was issued for a user up to this moment. Returns whether it could be remembered for the user alone.
     pub(crate) fn revoke(&self, user: UserId, at_ms: i64) -> bool {
         let mut known = self.lock();

@@ -76,7 +76,7 @@ impl StreamConfig {
     /// Computes the most bytes that streams and bodies can take at the same time, without what the server in front
     /// holds for its connections. The parts are named.
     #[must_use]
-    pub fn worst_case_parts(&self, limits: &Limits) -> [(&'static str, usize); 4] {
+    pub fn worst_case_parts(&self, limits: &Limits) -> [(&'static str, usize); 5] {
         let per_stream = Self::STREAM_BYTES + size_of::<EventBody>() + limits.connection_bytes();
         let largest = self.ndjson_bytes.max(limits.event_bytes);
         let per_live = Self::LIVE_BYTES + 2 * limits.event_bytes;
@@ -93,6 +93,7 @@ impl StreamConfig {
                     .saturating_mul(largest * Self::BODY_FACTOR),
             ),
             ("live requests", self.live_requests.saturating_mul(per_live)),
+            ("revocations", Revocations::worst_case(self.user_id_bytes)),
         ]
     }
 }

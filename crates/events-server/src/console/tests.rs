@@ -14,7 +14,10 @@ async fn answer(path: &str, accept: &str) -> (HeaderMap, String) {
         .unwrap();
     let state = events_axum::StreamState::new(events_router::EventRouter::default());
     let llm = crate::llm::Llm::new(&crate::Settings::default(), &state, None).unwrap();
-    let response = crate::app::app(state, &llm, None).oneshot(request).await.unwrap();
+    let response = crate::app::app(state, &llm, None)
+        .oneshot(request)
+        .await
+        .unwrap();
     assert_eq!(response.status(), StatusCode::OK, "{path}");
     let headers = response.headers().clone();
     let body = response.into_body().collect().await.unwrap().to_bytes();
