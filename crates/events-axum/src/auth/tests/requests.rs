@@ -269,3 +269,15 @@ async fn what_a_cookie_vouches_for_comes_from_our_page_or_a_listed_one() {
         assert_eq!(allowed.is_some(), status == 204);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_between_the_look_at_a_token_and_its_stream_ends_the_stream() {
+    let hub = Hub::new();
+    hub.state.revoke(&"ada".into()).await.unwrap();
+    // As if the layer had looked a moment before.
+    let context = RequestContext::subscriber("ada".into()).during(NOW * 1_000, (NOW + 600) * 1_000);
+    let app = hub_router(hub.state.clone()).layer(axum::Extension(context));
+    let request = Request::get("/agui").body(Body::empty()).unwrap();
+    let said = rest(app.oneshot(request).await.unwrap()).await;
+    assert!(said.contains("{\"reason\":\"revoked\"}"), "{said}");
+}
