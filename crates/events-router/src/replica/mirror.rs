@@ -240,7 +240,13 @@ impl EventRouter {
     #[must_use]
     pub fn replica_stats(&self) -> Option<super::ReplicaStats> {
         let shared = self.inner.replica.as_ref()?;
-        Some(shared.counters.stats(shared.users().len()))
+        let mirrors = shared.mirrors();
+        let is_behind = |mirror: &&Arc<Mirror>| {
+            let state = mirror.lock();
+            state.phase == Phase::Ready && state.is_behind()
+        };
+        let n_behind = mirrors.iter().filter(is_behind).count();
+        Some(shared.counters.stats(mirrors.len(), n_behind))
     }
 
     /// Tells whether the log behind the router can be reached.
