@@ -169,15 +169,10 @@ impl Groups {
         loop {
             self.wake.notified().await;
             let group = self.take();
-            match group.len() {
-                0 => {}
-                // By the single statement, which makes users and trims as well.
-                1 => answer(group, |_| Ok(None)),
-                n => {
-                    counts.groups.add(1);
-                    counts.grouped.add(n as u64);
-                    write_group(pool, group).await;
-                }
+            if !group.is_empty() {
+                counts.groups.add(1);
+                counts.grouped.add(group.len() as u64);
+                write_group(pool, group).await;
             }
         }
     }
