@@ -139,7 +139,8 @@ impl EventLog for PostgresLog {
         };
         let deadline = Instant::now() + APPEND_LIMIT;
         let turn = self.inner.groups.enter();
-        if !turn.is_alone {
+        // A user's first append makes his row, which no group does.
+        if !turn.is_alone && expected_last != Some(0) {
             let made = self
                 .inner
                 .groups
