@@ -94,7 +94,8 @@ impl Settings {
         key.field.set(self, &text).map_err(|refused| match refused {
             Refused::Expected(expected) => ConfigError::BadValue {
                 key: name,
-                value: text,
+                // An address may hold one.
+                value: super::without_password(&text),
                 origin,
                 expected,
             },
