@@ -5,6 +5,7 @@ mod bounds;
 mod engine;
 mod faults;
 mod samples;
+mod went_back;
 
 use engine::{Away, Nats};
 use events_tests::conformance;

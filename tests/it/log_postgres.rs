@@ -1,6 +1,8 @@
 //! The log in PostgreSQL: every promise of a log, and what is particular to this engine.
 
 mod faults;
+mod from_sql;
+mod groups;
 mod opening;
 mod publishing;
 

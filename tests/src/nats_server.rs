@@ -1,5 +1,7 @@
 //! NATS servers with JetStream, as processes of their own on free ports of the loopback interface: one, or a cluster.
 
+mod state;
+
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;

@@ -169,6 +169,12 @@ fn register_replica(registry: &mut Registry, router: &EventRouter) {
     );
     let own = registry.sub_registry_with_prefix("replica");
     register_gauge(own, "users", "Users whose log is followed", stats.users);
+    register_gauge(
+        own,
+        "users_behind",
+        "Users whose log is known to be ahead of what was applied here",
+        stats.users_behind,
+    );
     for (name, value) in stats.counters() {
         own.register(
             name,

@@ -24,7 +24,7 @@ pub(crate) fn add(count: &AtomicU64, n: u64) {
 }
 
 impl Counters {
-    pub(crate) fn all(&self, file_bytes: u64) -> Vec<LogCounter> {
+    pub(crate) fn all(&self, file_bytes: u64, tail_lag: usize) -> Vec<LogCounter> {
         let count = |name, help, count: &AtomicU64| {
             // Exact up to 2^53.
             #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
@@ -32,6 +32,7 @@ impl Counters {
             LogCounter { name, help, value }
         };
         let file_bytes = AtomicU64::new(file_bytes);
+        let tail_lag = AtomicU64::new(tail_lag as u64);
         vec![
             count(
                 "events_log_disk_commits_total",
@@ -82,6 +83,11 @@ impl Counters {
                 "events_log_disk_file_bytes",
                 "Size of the file.",
                 &file_bytes,
+            ),
+            count(
+                "events_log_tail_lag_appends",
+                "Appends on the disk that the slowest tail has not heard yet.",
+                &tail_lag,
             ),
         ]
     }

@@ -304,7 +304,8 @@ impl EventLog for DiskLog {
 
     fn counters(&self) -> Vec<LogCounter> {
         let file_bytes = self.inner.store.medium().size();
-        self.inner.counters.all(file_bytes)
+        let tail_lag = self.inner.tail.len();
+        self.inner.counters.all(file_bytes, tail_lag)
     }
 }
 

@@ -63,7 +63,7 @@ impl Counters {
                 self.unreadable.load(Relaxed),
             ),
             (
-                "events_log_went_back_total",
+                "events_log_nats_went_back_total",
                 "Times that the stream ended before what had been seen of it.",
                 self.went_back.load(Relaxed),
             ),

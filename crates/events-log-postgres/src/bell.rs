@@ -37,9 +37,9 @@ const GATHER: Duration = Duration::from_millis(5);
 const MAX_PLACES: usize = 10_000;
 /// How many live events may wait, and how many of them go with one transaction.
 const MAX_LIVE: usize = 1_024;
-const LIMIT: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(1);
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
-const MAX_BACKOFF: Duration = Duration::from_secs(2);
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
 
 /// The handle by which it is rung. Dropping it ends the task.
 pub(crate) struct Bell {

@@ -17,6 +17,10 @@ impl Count {
         self.0.fetch_sub(n, Ordering::Relaxed);
     }
 
+    pub(crate) fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -47,6 +51,8 @@ counts! {
     pool_waits, "events_log_postgres_pool_waits_total", "calls that found all connections busy";
     conflicts, "events_log_postgres_conflicts_total", "appends that expected another last place";
     unknown, "events_log_postgres_unknown_outcomes_total", "appends of which nobody knows whether they were made";
+    groups, "events_log_postgres_groups_total", "transactions that made appends of several users";
+    grouped, "events_log_postgres_grouped_appends_total", "appends that went with such a transaction";
     notifies, "events_log_postgres_notifies_total", "transactions that sent notifications";
     heard, "events_log_postgres_notifications_total", "notifications that were heard";
     unheard, "events_log_postgres_notifications_dropped_total", "notifications that were dropped, sent or received, for lack of room or of a connection";
@@ -54,6 +60,7 @@ counts! {
     polls_failed, "events_log_postgres_polls_failed_total", "looks at the last places that failed";
     probes_lost, "events_log_postgres_probes_lost_total", "probes of the listening connection that did not come back";
     relistens, "events_log_postgres_reconnects_total", "listening connections that were lost";
+    lag, "events_log_tail_lag_users", "followed users of whose news nobody had told when they were last looked for";
     listening, "events_log_postgres_listening", "tails that listen at present";
     emptied, "events_log_postgres_partitions_emptied_total", "partitions of old records that were emptied";
 }

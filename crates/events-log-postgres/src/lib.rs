@@ -19,8 +19,11 @@
 //! Each user has a row with his last place, and an append holds its lock from the number to the commit: so numbers are
 //! in the order of commits, dense, and a roll-back leaves no hole. An append is one statement. Replicas learn of it by
 //! a notification that a task gathers and sends after the commit, at most once in 5 ms; and, as the truth, by a look at
-//! the last places of the users they follow, every two seconds. A lost notification or a dead listener costs those two
-//! seconds and never an event.
+//! the last places of the users they follow, twice a second. A lost notification or a dead listener costs half a second
+//! and never an event.
+//!
+//! Appends that come while others are under way go together: one transaction for up to 64 users. It waits for no lock,
+//! so an application that publishes in a long transaction holds up its own user only.
 //!
 //! Records go by number and size when their user's next ones are written, and by age by emptying one of eight
 //! partitions. A user's last place is kept for ever, a row of some tens of bytes, so that no number is given twice.
@@ -39,7 +42,7 @@
 //! select events.events_publish('ada', 'thread-1', array['agui'],
 //!     array['{"type":"CUSTOM","name":"paid","value":7}'], array['order-7-paid']);  -- {42}
 //! commit;
-//! select events.events_ring('ada');  -- optional: now instead of within two seconds
+//! select events.events_ring('ada');  -- optional: now instead of within half a second
 //! ```
 //!
 //! A message id that is known returns the place it had, so a retry is safe as long as the record is kept. Its key is the
@@ -75,11 +78,13 @@
 
 mod address;
 mod bell;
+mod columns;
 mod config;
 mod connection;
 mod counts;
 mod error;
 mod follows;
+mod group;
 mod inner;
 mod life;
 mod listener;

@@ -17,7 +17,7 @@ use crate::{address::Address, counts::Counts, error::chain};
 /// How many notifications may wait. With more, the tail looks at the last places instead; the connection itself is read
 /// all the time, because a listener that does not read keeps the server's queue from being emptied.
 const CAPACITY: usize = 1_024;
-const LIMIT: Duration = Duration::from_secs(4);
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// A session that listens; dropping it ends the session.
 pub(crate) struct Listener {

@@ -126,6 +126,12 @@ impl Pool {
         }
     }
 
+    /// Closes the connections that nobody uses now.
+    pub(crate) fn forget_idle(&self) {
+        let forgotten = std::mem::take(&mut *self.idle());
+        drop(forgotten);
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -27,18 +27,21 @@ use crate::{
 
 /// How many users are asked for at once.
 const CHUNK: usize = 1_000;
-const POLL_LIMIT: Duration = Duration::from_secs(2);
+const POLL_LIMIT: Duration = Duration::from_secs(1);
 /// How soon a poll that failed is tried again.
-const RETRY: Duration = Duration::from_millis(250);
-/// For how long polls may fail before the engine is said to be down.
-const PATIENCE: Duration = Duration::from_secs(3);
+const RETRY: Duration = Duration::from_millis(100);
+/// For how long polls may fail before the engine is said to be down. One that gets no answer takes longer.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Polls take at most one part in so many of a hub's time, as far as that makes them no rarer than every two seconds.
+const POLL_SHARE: u32 = 20;
+const RARE_POLL: Duration = Duration::from_secs(2);
 /// How long users who were just followed are gathered before they are asked for.
 const GATHER: Duration = Duration::from_millis(10);
-const PROBE_EVERY: Duration = Duration::from_secs(10);
+const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// A listener that has heard nothing for so long, although it was rung for, is given up.
-const PROBE_LIMIT: Duration = Duration::from_secs(20);
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
-const MAX_BACKOFF: Duration = Duration::from_secs(2);
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
 /// Longer than a listener takes to open or to fail, which begins the first poll.
 const FIRST_POLL: Duration = Duration::from_secs(10);
 
@@ -68,6 +71,9 @@ struct Follower {
     probe_at: Instant,
     heard_at: Instant,
     state: State,
+    has_started: bool,
+    /// Places that were told are gone from the log.
+    has_gone_back: bool,
 }
 
 /// The listening connection.
@@ -119,6 +125,8 @@ impl Follower {
             probe_at: now + PROBE_EVERY,
             heard_at: now,
             state: State::New,
+            has_started: false,
+            has_gone_back: false,
             inner,
         }
     }
@@ -251,13 +259,23 @@ impl Follower {
         }
     }
 
+    /// Takes note of the last place that a look has found. What was told is committed, so one below it is of a log
+    /// that has lost something.
+    fn find(&mut self, user: UserId, last: u64) {
+        match self.told.get(&user) {
+            Some(told) if last < *told => {
+                self.told.insert(user, last);
+                self.has_gone_back = true;
+            }
+            _ => self.advance(user, last),
+        }
+    }
+
     /// Looks at all, and says whether the engine answers.
     async fn poll(&mut self) {
         self.inner.counts.polls.add(1);
         let users = self.inner.follows.all();
-        if self.state != State::Up {
-            self.told.clear();
-        }
+        let begun_at = Instant::now();
         let n_before = self.ready.len();
         let outcome = self.look(&users).await;
         let found = self.ready.split_off(n_before);
@@ -268,10 +286,16 @@ impl Follower {
             return;
         }
         if let Err(text) = outcome {
-            self.fail(text);
+            self.fail(text, begun_at);
         } else {
-            self.failing_since = None;
-            self.poll_at = Instant::now() + self.inner.poll;
+            let now = Instant::now();
+            if self.failing_since.take().is_some() {
+                // Whoever listens may not have noticed that nobody is at the other end.
+                self.probe_at = now;
+            }
+            let rare = ((now - begun_at) * POLL_SHARE).min(RARE_POLL);
+            self.poll_at = now + self.inner.poll.max(rare);
+            self.inner.counts.lag.set(found.len() as u64);
             self.announce();
             if self.told.len() > users.len() {
                 let users: HashSet<_> = users.into_iter().collect();
@@ -281,22 +305,29 @@ impl Follower {
         self.ready.extend(found);
     }
 
-    fn fail(&mut self, text: String) {
+    fn fail(&mut self, text: String, begun_at: Instant) {
         self.inner.counts.polls_failed.add(1);
         let now = Instant::now();
         self.poll_at = now + RETRY;
-        let since = *self.failing_since.get_or_insert(now);
+        let since = *self.failing_since.get_or_insert(begun_at);
         if self.state != State::Down && now - since >= PATIENCE {
             self.state = State::Down;
             self.ready.push_back(Tailed::Down(text));
+            // Nobody knows which of them still lead anywhere, and a call finds out after seconds.
+            self.inner.pool.forget_idle();
         }
     }
 
-    /// Says what is due after a poll that succeeded.
+    /// Says what is due after a poll that succeeded. It has asked for whatever was not told, so an outage leaves out
+    /// nothing, and only the first time, or when told places are gone, everybody has to read.
     fn announce(&mut self) {
         if self.state != State::Up {
             self.state = State::Up;
-            self.ready.extend([Tailed::Up, Tailed::Started]);
+            self.ready.push_back(Tailed::Up);
+        }
+        if std::mem::take(&mut self.has_gone_back) || !self.has_started {
+            self.has_started = true;
+            self.ready.push_back(Tailed::Started);
         }
     }
 
@@ -316,7 +347,7 @@ impl Follower {
             let rows = call(&self.inner, Call::Heads, &[&names, &known]).await?;
             for row in rows {
                 let (user, last): (&str, i64) = (row.get(0), row.get(1));
-                self.advance(UserId::from(&*from_column(user)), to_u64(last));
+                self.find(UserId::from(&*from_column(user)), to_u64(last));
             }
         }
         Ok(())

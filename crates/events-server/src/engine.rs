@@ -1,6 +1,6 @@
 //! Opening the log that the settings name.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use events_core::EventLog;
 use events_log_disk::{DiskConfig, DiskLog};
@@ -24,6 +24,14 @@ pub struct EngineSettings {
     pub postgres_schema: String,
     /// Connections to PostgreSQL.
     pub postgres_connections: usize,
+    /// Where to listen in PostgreSQL, if the log's address leads to a pooler.
+    pub postgres_listen: Option<LogSpec>,
+    /// Whether the log's address leads to a pooler in transaction mode.
+    pub postgres_pooler: bool,
+    /// Whether the log goes on in the same life after a standby was promoted.
+    pub postgres_keep_epoch: bool,
+    /// How often PostgreSQL is looked at.
+    pub postgres_poll: Duration,
 }
 
 impl Default for EngineSettings {
@@ -36,6 +44,10 @@ impl Default for EngineSettings {
             nats_ca: None,
             postgres_schema: postgres.schema,
             postgres_connections: postgres.max_connections,
+            postgres_listen: None,
+            postgres_pooler: postgres.pooler,
+            postgres_keep_epoch: postgres.keep_epoch,
+            postgres_poll: postgres.poll,
         }
     }
 }
@@ -85,6 +97,12 @@ pub(crate) async fn open(settings: &Settings) -> Result<Option<Arc<dyn EventLog>
             let mut config = PostgresConfig::new(url);
             config.schema.clone_from(&engine.postgres_schema);
             config.max_connections = engine.postgres_connections;
+            if let Some(LogSpec::Postgres(url)) = &engine.postgres_listen {
+                config.listen_url = Some(url.clone());
+            }
+            config.pooler = engine.postgres_pooler;
+            config.keep_epoch = engine.postgres_keep_epoch;
+            config.poll = engine.postgres_poll;
             config.history_events = events as u64;
             config.history_bytes = limits.bytes as u64;
             config.history_age = limits.age;

@@ -4,7 +4,7 @@ use std::{
     cell::Cell,
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -12,8 +12,11 @@ use axum::body::Body;
 use bytes::{Buf as _, Bytes};
 use http_body::Body as _;
 use tokio::{
-    io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf},
+    io::{
+        AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, Interest, ReadBuf,
+    },
     net::TcpStream,
+    task::coop::has_budget_remaining,
     time::timeout,
 };
 
@@ -48,6 +51,8 @@ pub(super) struct Direct {
     /// What the socket did not take yet.
     unwritten: Option<Box<Unwritten>>,
     n_ignored: usize,
+    /// Whom the system wakes when the client has left or said something.
+    watcher: Option<Waker>,
 }
 
 /// Bytes for the wire, in order.
@@ -87,6 +92,7 @@ impl Direct {
             body: Some(body),
             unwritten: None,
             n_ignored,
+            watcher: None,
         }
     }
 
@@ -115,16 +121,32 @@ impl Direct {
 
     /// Ready when the client has left. Costs no system call unless the system has said that there is something.
     fn poll_left(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let is_watched = |watcher: &Waker| watcher.will_wake(context.waker());
+        // The closure runs only if the system has said something, which has used up the waker.
+        if self.watcher.as_ref().is_some_and(is_watched)
+            && self.stream.try_io(Interest::READABLE, || Ok(())).is_err()
+        {
+            return Poll::Pending;
+        }
+        self.watcher = None;
         let mut bytes = [0; 512];
-        loop {
+        while self.n_ignored <= MOST_IGNORED {
             let mut buffer = ReadBuf::new(&mut bytes);
-            let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+            let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, &mut buffer)
+            else {
+                // Without budget it was not looked at all; the runtime polls again.
+                if has_budget_remaining() {
+                    self.watcher = Some(context.waker().clone());
+                }
+                return Poll::Pending;
+            };
             let n_read = buffer.filled().len();
             self.n_ignored += n_read;
-            if read.is_err() || n_read == 0 || self.n_ignored > MOST_IGNORED {
-                return Poll::Ready(());
+            if read.is_err() || n_read == 0 {
+                break;
             }
         }
+        Poll::Ready(())
     }
 
     /// Asks the body for a batch and writes it. Pending while the socket takes no more.
@@ -184,13 +206,17 @@ impl Direct {
         large: Bytes,
     ) -> Poll<io::Result<()>> {
         let end: &'static [u8] = if large.is_empty() { b"" } else { b"\r\n" };
-        let slices = [IoSlice::new(small), IoSlice::new(&large), IoSlice::new(end)];
-        let n_slices = if large.is_empty() { 1 } else { slices.len() };
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, &slices[..n_slices]);
+        // Asks for no waker as long as the socket takes everything; a gathered write of one piece costs more.
+        let written = if large.is_empty() {
+            self.stream.try_write(small)
+        } else {
+            let slices = [IoSlice::new(small), IoSlice::new(&large), IoSlice::new(end)];
+            self.stream.try_write_vectored(&slices)
+        };
         let n_written = match written {
-            Poll::Ready(Ok(n_written)) => n_written,
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending => 0,
+            Ok(n_written) => n_written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return Poll::Ready(Err(error)),
         };
         if n_written == small.len() + large.len() + end.len() {
             return Poll::Ready(Ok(()));

@@ -10,6 +10,7 @@ use super::{
     Note, Shared,
     mirror::{Mirror, Phase},
     parts::{CONTEXTS_PART, PartName},
+    refused::RefusedRecords,
 };
 use crate::{
     EventRouter, Refusal,
@@ -60,21 +61,47 @@ impl LaneState {
     ///
     /// A record that its thread or task refuses changes nothing and is for nobody; so every replica decides alike,
     /// whoever wrote it.
-    pub(super) fn relive(&mut self, records: Vec<Logged>, floors: &Floors, now_ms: i64) -> Relived {
+    pub(super) fn relive(
+        &mut self,
+        records: Vec<Logged>,
+        floors: &Floors,
+        refused: &mut RefusedRecords,
+        now_ms: i64,
+    ) -> Relived {
         let mut relived = Relived::default();
         let mut growth = 0;
         for logged in records {
             if logged.record.channel == ERASED {
                 self.erase();
+                refused.clear();
                 relived = Relived {
                     is_erased: true,
                     ..Relived::default()
                 };
                 continue;
             }
+            if let Some(part) = before_floor(&logged, floors) {
+                // It was judged before the checkpoint, which says how.
+                if refused.has(part.as_str(), logged.seq) {
+                    relived.n_refused += 1;
+                } else {
+                    relived.deliver.push(logged);
+                }
+                continue;
+            }
             match self.relive_one(&logged, floors, &mut relived, &mut growth) {
-                Ok(()) => relived.deliver.push(logged),
+                Ok(()) => {
+                    if !refused.is_empty()
+                        && let Some(part) = part_of(&logged)
+                    {
+                        refused.take(part.as_str());
+                    }
+                    relived.deliver.push(logged);
+                }
                 Err(error) => {
+                    if let Some(part) = part_of(&logged) {
+                        refused.refuse(part.as_str(), logged.seq);
+                    }
                     relived.n_refused += 1;
                     relived.refusal.get_or_insert(error);
                 }
@@ -99,9 +126,6 @@ impl LaneState {
         match (record.channel, scope) {
             (AGUI, Some(thread)) => {
                 let part = PartName::of_thread(thread);
-                if floors.has(part.as_str(), logged.seq) {
-                    return Ok(());
-                }
                 let event = AgUiEvent::from_json(&record.json).map_err(|error| invalid(&error))?;
                 *growth += growth_of_agui(&event, json_bytes);
                 let is_end = matches!(event, AgUiEvent::RunFinished(_) | AgUiEvent::RunError(_));
@@ -125,9 +149,6 @@ impl LaneState {
             }
             (A2A, Some(task)) => {
                 let part = PartName::of_task(task);
-                if floors.has(part.as_str(), logged.seq) {
-                    return Ok(());
-                }
                 let event = A2AEvent::from_json(&record.json).map_err(|error| invalid(&error))?;
                 *growth += growth_of_other(json_bytes);
                 let Self { tasks, budget, .. } = self;
@@ -139,9 +160,6 @@ impl LaneState {
                 relived.changed(part.as_str());
             }
             (SYSTEM, _) => {
-                if floors.has(CONTEXTS_PART, logged.seq) {
-                    return Ok(());
-                }
                 let event =
                     SystemEvent::from_json(&record.json).map_err(|error| invalid(&error))?;
                 *growth += growth_of_other(json_bytes);
@@ -174,6 +192,25 @@ impl LaneState {
         }
         self.pay(growth);
     }
+}
+
+/// The part of the state that a record changes.
+fn part_of(logged: &Logged) -> Option<PartName> {
+    let record = &logged.record;
+    match (record.channel, record.scope.as_deref()) {
+        (AGUI, Some(thread)) => Some(PartName::of_thread(thread)),
+        (A2A, Some(task)) => Some(PartName::of_task(task)),
+        (SYSTEM, _) => Some(PartName::of_contexts()),
+        _ => None,
+    }
+}
+
+/// The part of a record that stands before that part's checkpoint.
+fn before_floor(logged: &Logged, floors: &Floors) -> Option<PartName> {
+    if floors.0.is_empty() {
+        return None;
+    }
+    part_of(logged).filter(|part| floors.has(part.as_str(), logged.seq))
 }
 
 impl Relived {
@@ -230,7 +267,8 @@ impl Shared {
                     .map(|logged| logged.record.json.len())
                     .sum::<usize>(),
             );
-            let relived = self.note(&mirror.user, lane.relive(new, &Floors::default(), now_ms));
+            let relived = lane.relive(new, &Floors::default(), &mut state.refused, now_ms);
+            let relived = self.note(&mirror.user, relived);
             if relived.is_erased {
                 inner.store.clear(&mirror.user);
                 state.unsaved.clear();

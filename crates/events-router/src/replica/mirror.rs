@@ -9,7 +9,7 @@ use std::{
 use events_core::{EventError, EventId, EventResult, UserId};
 use tokio::sync::oneshot;
 
-use super::{Shared, publishing::Job, stats::count};
+use super::{Shared, publishing::Job, refused::RefusedRecords, stats::count};
 use crate::EventRouter;
 
 /// Where the state of a user is.
@@ -39,6 +39,8 @@ pub(super) struct MirrorState {
     /// Who waits for a read that begins after they came.
     pub(super) readers: Vec<oneshot::Sender<EventResult<()>>>,
     pub(super) jobs: VecDeque<Job>,
+    /// The records that were passed over.
+    pub(super) refused: RefusedRecords,
     /// Runs may have been silent for too long.
     pub(super) has_overdue: bool,
     /// What has changed since it was saved.
@@ -68,6 +70,7 @@ impl Mirror {
             reached: 0,
             readers: Vec::new(),
             jobs: VecDeque::new(),
+            refused: RefusedRecords::default(),
             has_overdue: false,
             unsaved: HashSet::new(),
             unsaved_records: 0,
@@ -237,7 +240,13 @@ impl EventRouter {
     #[must_use]
     pub fn replica_stats(&self) -> Option<super::ReplicaStats> {
         let shared = self.inner.replica.as_ref()?;
-        Some(shared.counters.stats(shared.users().len()))
+        let mirrors = shared.mirrors();
+        let is_behind = |mirror: &&Arc<Mirror>| {
+            let state = mirror.lock();
+            state.phase == Phase::Ready && state.is_behind()
+        };
+        let n_behind = mirrors.iter().filter(is_behind).count();
+        Some(shared.counters.stats(mirrors.len(), n_behind))
     }
 
     /// Tells whether the log behind the router can be reached.

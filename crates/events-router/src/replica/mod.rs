@@ -15,6 +15,7 @@ mod note;
 mod parts;
 mod publishing;
 mod reading;
+mod refused;
 mod saving;
 mod staging;
 mod stats;

@@ -12,7 +12,10 @@ use events_models::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::applying::Floors;
+use super::{
+    applying::Floors,
+    refused::{RefusedRecords, Stretch},
+};
 use crate::{lane::LaneState, thread::Thread};
 
 /// The part that is the list of contexts.
@@ -34,6 +37,10 @@ impl PartName {
         Self::of("a2a", task)
     }
 
+    pub(super) fn of_contexts() -> Self {
+        Self(CONTEXTS_PART.into())
+    }
+
     fn of(kind: &str, name: &str) -> Self {
         if name.len() <= MAX_NAME {
             return Self(format!("{kind}/{name}").into());
@@ -48,7 +55,8 @@ impl PartName {
     }
 }
 
-/// A part as it is saved: a line of JSON that says what it is, and behind it the state as its model writes it.
+/// A part as it is saved: a line of JSON that says what it is, and behind it the state as its model writes it. Which
+/// records up to its place were refused is said where there are any.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "part", rename_all = "snake_case", deny_unknown_fields)]
 enum Head<'h> {
@@ -58,13 +66,20 @@ enum Head<'h> {
         touched_ms: i64,
         run_timeout_ms: i64,
         has_timed_out: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<Stretch>,
     },
     Task {
         #[serde(borrow)]
         task: std::borrow::Cow<'h, str>,
         touched_ms: i64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<Stretch>,
     },
-    Contexts {},
+    Contexts {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<Stretch>,
+    },
 }
 
 impl Head<'_> {
@@ -85,6 +100,7 @@ impl LaneState {
         &self,
         names: impl IntoIterator<Item = Box<str>>,
         seq: u64,
+        refused: &RefusedRecords,
     ) -> Vec<Checkpoint> {
         let mut parts: Vec<Checkpoint> = names
             .into_iter()
@@ -95,48 +111,52 @@ impl LaneState {
             })
             .collect();
         // Names are made of what they name and not the other way round; there are few of either.
-        let mut fill = |name: PartName, write: &dyn Fn() -> Option<Bytes>| {
+        let mut fill = |name: PartName, write: &dyn Fn(Vec<Stretch>) -> Option<Bytes>| {
             if let Some(found) = parts.iter_mut().find(|part| *part.part == *name.as_str()) {
-                found.state = write().unwrap_or_default();
+                found.state = write(refused.of_part(name.as_str())).unwrap_or_default();
             }
         };
         for (thread, entry) in &self.threads.threads {
-            fill(PartName::of_thread(thread), &|| {
+            fill(PartName::of_thread(thread), &|refused| {
                 let head = Head::Thread {
                     thread: (&**thread).into(),
                     touched_ms: entry.touched_ms,
                     run_timeout_ms: entry.run_timeout_ms,
                     has_timed_out: entry.has_timed_out,
+                    refused,
                 };
                 head.write(|out| thread_checkpoint::write(&entry.intake, &entry.content, out))
             });
         }
         for (task, order, content, touched_ms) in self.tasks.saved() {
-            fill(PartName::of_task(task), &|| {
+            fill(PartName::of_task(task), &|refused| {
                 let head = Head::Task {
                     task: task.into(),
                     touched_ms,
+                    refused,
                 };
                 head.write(|out| task_checkpoint::write(order, content, out))
             });
         }
-        fill(PartName(CONTEXTS_PART.into()), &|| {
+        fill(PartName::of_contexts(), &|refused| {
             let contexts = self.contexts.list();
-            Head::Contexts {}.write(|out| serde_json::to_writer(out, &contexts))
+            Head::Contexts { refused }.write(|out| serde_json::to_writer(out, &contexts))
         });
         parts
     }
 
     /// Takes over what was saved. A part that cannot be read is left out, and what it held is made of the records that
     /// are still there.
-    pub(super) fn restore_parts(&mut self, parts: Vec<Checkpoint>) -> Floors {
+    pub(super) fn restore_parts(&mut self, parts: Vec<Checkpoint>) -> (Floors, RefusedRecords) {
         let mut floors = Floors::default();
+        let mut refusals = RefusedRecords::default();
         for checkpoint in parts {
             if checkpoint.state.is_empty() {
                 continue;
             }
             match self.restore_part(&checkpoint.state) {
-                Ok(()) => {
+                Ok(refused) => {
+                    refusals.restore(&checkpoint.part, refused);
                     floors.0.insert(checkpoint.part, checkpoint.seq);
                 }
                 Err(error) => {
@@ -144,21 +164,23 @@ impl LaneState {
                 }
             }
         }
-        floors
+        (floors, refusals)
     }
 
-    fn restore_part(&mut self, state: &[u8]) -> Result<(), String> {
+    /// Returns what was refused of the part.
+    fn restore_part(&mut self, state: &[u8]) -> Result<Vec<Stretch>, String> {
         let split = state.iter().position(|byte| *byte == b'\n');
         let (head, rest) = state.split_at(split.ok_or("it has no head")?);
         let rest = &rest[1..];
         let head: Head<'_> = serde_json::from_slice(head).map_err(|error| error.to_string())?;
         let bounds = self.budget.threads;
-        match head {
+        let refused = match head {
             Head::Thread {
                 thread,
                 touched_ms,
                 run_timeout_ms,
                 has_timed_out,
+                refused,
             } => {
                 let limits = ThreadLimits {
                     max_bytes: bounds.fold_bytes,
@@ -176,8 +198,13 @@ impl LaneState {
                     ..Thread::new(bounds)
                 };
                 self.threads.put_back(&thread, saved);
+                refused
             }
-            Head::Task { task, touched_ms } => {
+            Head::Task {
+                task,
+                touched_ms,
+                refused,
+            } => {
                 let limits = TaskLimits {
                     max_bytes: bounds.fold_bytes,
                     ..TaskLimits::default()
@@ -186,13 +213,15 @@ impl LaneState {
                     task_checkpoint::read(rest, limits).map_err(|error| error.to_string())?;
                 self.tasks
                     .put_back((*task).into(), order, content, touched_ms);
+                refused
             }
-            Head::Contexts {} => {
+            Head::Contexts { refused } => {
                 let contexts: Vec<ContextSummary> =
                     serde_json::from_slice(rest).map_err(|error| error.to_string())?;
                 self.contexts.put_back(contexts);
+                refused
             }
-        }
-        Ok(())
+        };
+        Ok(refused)
     }
 }

@@ -51,7 +51,7 @@ impl Shared {
         // A checkpoint that is saved meanwhile is of a place that the records reach as well.
         let parts = self.log.load(user).await?;
         inner.lanes.remove(user);
-        let floors = inner
+        let (floors, mut refused) = inner
             .lanes
             .in_lane(user, &*inner.clock, |lane| lane.restore_parts(parts))?;
         let mut records: Vec<Logged> = Vec::new();
@@ -73,7 +73,7 @@ impl Shared {
             let epoch = inner.store.epoch();
             let relived = inner.lanes.in_lane(user, &*inner.clock, |lane| {
                 lane.know(&page.records, epoch, now_ms);
-                let relived = lane.relive(page.records, &floors, now_ms);
+                let relived = lane.relive(page.records, &floors, &mut refused, now_ms);
                 self.note(user, relived)
             })?;
             changed.merge(relived, &mut records);
@@ -87,6 +87,7 @@ impl Shared {
         let mut state = mirror.lock();
         state.phase = Phase::Ready;
         state.applied = last;
+        state.refused = refused;
         state.unsaved.extend(changed.parts);
         count(&self.counters.loads);
         Ok(())

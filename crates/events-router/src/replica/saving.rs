@@ -24,8 +24,12 @@ impl Shared {
             (state.is_save_due, state.has_ended) = (false, false);
             (state.unsaved_records, state.unsaved_bytes) = (0, 0);
             let seq = state.applied;
+            let refused = std::mem::take(&mut state.refused);
             drop(state);
-            lane.save_parts(names, seq)
+            let parts = lane.save_parts(names, seq, &refused);
+            // Under the lane's lock nothing is applied, so nothing has been refused meanwhile.
+            mirror.lock().refused = refused;
+            parts
         });
         let Ok(parts) = written else { return };
         if parts.is_empty() {

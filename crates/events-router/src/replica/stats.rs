@@ -14,6 +14,9 @@ macro_rules! replica_stats {
         pub struct ReplicaStats {
             /// Users that are followed now.
             pub users: usize,
+            /// Users among them whose log is known to be ahead of what was applied here: the lag of the tail, on every
+            /// engine alike.
+            pub users_behind: usize,
             $($(#[$doc])* pub $name: u64,)*
         }
 
@@ -25,9 +28,10 @@ macro_rules! replica_stats {
         }
 
         impl ReplicaCounters {
-            pub(crate) fn stats(&self, users: usize) -> ReplicaStats {
+            pub(crate) fn stats(&self, users: usize, users_behind: usize) -> ReplicaStats {
                 ReplicaStats {
                     users,
+                    users_behind,
                     $($name: self.$name.load(Ordering::Relaxed),)*
                 }
             }

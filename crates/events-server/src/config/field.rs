@@ -23,6 +23,12 @@ pub enum Field {
     Bytes(fn(&mut Settings) -> &mut usize, RangeInclusive<u64>),
     /// A length of time, in whole milliseconds; the range is in seconds.
     Time(fn(&mut Settings) -> &mut Duration, RangeInclusive<u64>),
+    /// A short time, in whole milliseconds; so is the range.
+    ShortTime(fn(&mut Settings) -> &mut Duration, RangeInclusive<u64>),
+    /// On or off.
+    Switch(fn(&mut Settings) -> &mut bool),
+    /// The address of a PostgreSQL, or none.
+    Database(fn(&mut Settings) -> &mut Option<LogSpec>),
     /// A line of text, not empty.
     Text(fn(&mut Settings) -> &mut String),
     /// A line of text that may be secret, or none.
@@ -84,6 +90,24 @@ impl Field {
                     (Duration::from_secs(least)..=Duration::from_secs(most)).contains(time)
                 };
                 *place(settings) = time.filter(legal).ok_or_else(expected)?;
+            }
+            Self::ShortTime(place, range) => {
+                let time = humantime::parse_duration(text).ok();
+                let legal = |time: &Duration| {
+                    let (least, most) = (*range.start(), *range.end());
+                    (Duration::from_millis(least)..=Duration::from_millis(most)).contains(time)
+                };
+                *place(settings) = time.filter(legal).ok_or_else(expected)?;
+            }
+            Self::Switch(place) => *place(settings) = text.parse().map_err(|_| expected())?,
+            Self::Database(place) => {
+                *place(settings) = match text {
+                    "" => None,
+                    address => match address.parse() {
+                        Ok(spec @ LogSpec::Postgres(_)) => Some(spec),
+                        _ => return Err(expected()),
+                    },
+                };
             }
             Self::Text(place) => {
                 if !is_line(text) {
@@ -155,7 +179,12 @@ impl Field {
             Self::Bytes(place, _) => {
                 show_bytes(u64::try_from(*place(settings)).unwrap_or(u64::MAX))
             }
-            Self::Time(place, _) => show_time(*place(settings)),
+            Self::Time(place, _) | Self::ShortTime(place, _) => show_time(*place(settings)),
+            Self::Switch(place) => place(settings).to_string(),
+            Self::Database(place) => {
+                let spec = place(settings).as_ref();
+                spec.map_or_else(String::new, ToString::to_string)
+            }
             Self::Text(place) => place(settings).clone(),
             Self::Line(place) | Self::Url(place) => place(settings).clone().unwrap_or_default(),
             Self::Origins(place) => place(settings).join(","),
@@ -194,6 +223,15 @@ impl Field {
                 show_time(Duration::from_secs(*range.start())),
                 show_time(Duration::from_secs(*range.end()))
             ),
+            Self::ShortTime(_, range) => format!(
+                "a duration with its unit such as \"500ms\", from {} to {}",
+                show_time(Duration::from_millis(*range.start())),
+                show_time(Duration::from_millis(*range.end()))
+            ),
+            Self::Switch(_) => "\"true\" or \"false\"".to_owned(),
+            Self::Database(_) => {
+                "an address such as \"postgres://events@db.example/app\", or nothing".to_owned()
+            }
             Self::Text(_) => format!("one line of 1 to {MAX_TEXT} bytes"),
             Self::Line(_) => format!("one line of at most {MAX_TEXT} bytes, or nothing"),
             Self::Origins(_) => {
@@ -221,7 +259,9 @@ impl Field {
             Self::CapPolicy(_) => "POLICY",
             Self::Count(..) => "COUNT",
             Self::Bytes(..) => "SIZE",
-            Self::Time(..) => "DURATION",
+            Self::Time(..) | Self::ShortTime(..) => "DURATION",
+            Self::Switch(_) => "BOOL",
+            Self::Database(_) => "URL",
             Self::Text(_) | Self::Line(_) => "TEXT",
             Self::Origins(_) => "ORIGINS",
             Self::Url(_) => "URL",

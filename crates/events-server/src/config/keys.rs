@@ -49,7 +49,7 @@ const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3_600;
 
 /// All settings, in the order of the help.
-pub static KEYS: [Key; 68] = [
+pub static KEYS: [Key; 72] = [
     Key {
         name: "listen",
         field: Field::Address(|settings| &mut settings.listen),
@@ -371,9 +371,29 @@ pub static KEYS: [Key; 68] = [
         name: "postgres.connections",
         field: Field::Count(
             |settings| &mut settings.engine.postgres_connections,
-            2..=1_000,
+            2..=256,
         ),
-        doc: "connections to PostgreSQL, besides the two that listen and ring",
+        doc: "connections to PostgreSQL, besides the three that listen, ring and poll",
+    },
+    Key {
+        name: "postgres.listen_url",
+        field: Field::Database(|settings| &mut settings.engine.postgres_listen),
+        doc: "where to listen, if the log's address leads to a pooler",
+    },
+    Key {
+        name: "postgres.pooler",
+        field: Field::Switch(|settings| &mut settings.engine.postgres_pooler),
+        doc: "whether the log's address leads to a pooler in transaction mode",
+    },
+    Key {
+        name: "postgres.keep_epoch",
+        field: Field::Switch(|settings| &mut settings.engine.postgres_keep_epoch),
+        doc: "whether cursors stay good after a promotion; only with a synchronous standby",
+    },
+    Key {
+        name: "postgres.poll",
+        field: Field::ShortTime(|settings| &mut settings.engine.postgres_poll, 50..=10_000),
+        doc: "how often PostgreSQL is looked at, which is how late unnotified news may be",
     },
     Key {
         name: "llm.connect_timeout",

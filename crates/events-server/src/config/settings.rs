@@ -101,7 +101,8 @@ impl Settings {
                 value: if name.ends_with("secret") {
                     "(hidden)".to_owned()
                 } else {
-                    text
+                    // An address may hold one.
+                    super::without_password(&text)
                 },
                 key: name,
                 origin,

@@ -1,6 +1,7 @@
 //! Settings from all their sources.
 
 mod llm;
+mod postgres;
 
 use std::path::Path;
 

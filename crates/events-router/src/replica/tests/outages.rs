@@ -132,3 +132,23 @@ async fn a_user_who_publishes_too_fast_for_the_log_is_refused_and_nobody_else() 
     log.set(Fault::None);
     publish(&one, in_thread("t", delta("r", "after"))).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_behind_the_log_is_counted_until_he_has_caught_up() {
+    let log = MemoryLog::new(600);
+    let faulty = FaultyLog::new(log.clone());
+    let mut replicas = Replicas::new();
+    let (one, late) = (replicas.add(log), replicas.add(faulty.clone()));
+    let n_behind = || late.replica_stats().unwrap().users_behind;
+    let mut screen = follow(&late, None).await;
+    assert_eq!(n_behind(), 0);
+    faulty.set(Fault::Deaf);
+    begin(&one, "t", "r").await;
+    // It hears that there is news, and cannot read them.
+    faulty.set(Fault::Down);
+    replicas.pass(Duration::ZERO, &[]).await;
+    assert_eq!(n_behind(), 1);
+    faulty.set(Fault::None);
+    assert_eq!(read(&mut screen, 2).await.len(), 2);
+    assert_eq!(n_behind(), 0);
+}

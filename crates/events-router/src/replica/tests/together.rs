@@ -185,6 +185,7 @@ async fn a_cursor_that_is_ahead_of_this_replica_is_waited_for() {
     let faulty = FaultyLog::new(log.clone());
     let (one, behind) = (replicas.add(log), replicas.add(faulty.clone()));
     let _held = within(behind.open_user(&ada(), None)).await.unwrap();
+    assert_eq!(behind.replica_stats().unwrap().users_behind, 0);
     faulty.set(Fault::Deaf);
     begin(&one, "t", "r").await;
     let seen = publish(&one, in_thread("t", delta("r", "seen"))).await;

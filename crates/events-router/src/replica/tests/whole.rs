@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use events_core::Record;
 use events_models::SystemEventBuilder;
 
 use super::*;
@@ -104,4 +105,54 @@ async fn a_silent_run_is_ended_once_whoever_looks_first() {
     assert_eq!(threads[0].status, ThreadState::Failed);
     let late = try_publish(&other, vec![in_thread("t", Make::step_started("late"))]).await;
     assert!(format!("{late:?}").contains("TimedOut"), "{late:?}");
+}
+
+/// What a program appends to the log past every hub, such as an application by SQL.
+async fn append_foreign(log: &MemoryLog, event: AgUiEvent) {
+    let record = Record {
+        channel: crate::routes::AGUI,
+        scope: Some("t".into()),
+        name: None,
+        json: events_sse::ToSse::to_frame(&event).unwrap().data,
+        tag: 1,
+        key: None,
+        note: bytes::Bytes::new(),
+    };
+    log.append(&ada(), &[record], 0, None).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_before_a_checkpoint_is_told_by_nobody_who_comes_later() {
+    let (log, mut replicas) = (MemoryLog::new(1_000), Replicas::new());
+    let one = replicas.add(log.clone());
+    let cursor = follow(&one, None).await.primed().to_string();
+    begin(&one, "t", "r").await;
+    for text in ["refused", "refused too"] {
+        append_foreign(&log, delta("nobody", text)).await;
+    }
+    publish(&one, in_thread("t", delta("r", "taken"))).await;
+    append_foreign(&log, delta("nobody", "refused at last")).await;
+    publish(&one, in_thread("t", Make::text_message_end("r-m"))).await;
+    // A run's end is saved.
+    publish(&one, in_thread("t", Make::run_finished("t", "r", None))).await;
+    replicas.pass(Duration::from_secs(1), &[&one]).await;
+    assert!(one.replica_stats().unwrap().saves > 0);
+    let told = read(&mut follow(&one, Some(&cursor)).await, 5).await;
+    assert!(!format!("{told:?}").contains("refused"), "{told:?}");
+    // Replicas that come later, the second with a checkpoint of the first of them.
+    for run in ["s", "u"] {
+        let late = replicas.add(log.clone());
+        let mut screen = follow(&late, Some(&cursor)).await;
+        assert_eq!(read(&mut screen, 5).await[..5], told);
+        assert_eq!(late.replica_stats().unwrap().refused, 3);
+        begin(&late, "t", run).await;
+        publish(
+            &late,
+            in_thread("t", Make::text_message_end(format!("{run}-m"))),
+        )
+        .await;
+        publish(&late, in_thread("t", Make::run_finished("t", run, None))).await;
+        replicas.pass(Duration::from_secs(1), &[&late]).await;
+        assert!(late.replica_stats().unwrap().saves > 0);
+    }
 }
