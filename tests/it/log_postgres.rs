@@ -2,7 +2,6 @@
 
 mod faults;
 mod from_sql;
-mod groups;
 mod opening;
 mod publishing;
 

@@ -51,8 +51,6 @@ counts! {
     pool_waits, "events_log_postgres_pool_waits_total", "calls that found all connections busy";
     conflicts, "events_log_postgres_conflicts_total", "appends that expected another last place";
     unknown, "events_log_postgres_unknown_outcomes_total", "appends of which nobody knows whether they were made";
-    groups, "events_log_postgres_groups_total", "transactions that made appends of several users";
-    grouped, "events_log_postgres_grouped_appends_total", "appends that went with such a transaction";
     notifies, "events_log_postgres_notifies_total", "transactions that sent notifications";
     heard, "events_log_postgres_notifications_total", "notifications that were heard";
     unheard, "events_log_postgres_notifications_dropped_total", "notifications that were dropped, sent or received, for lack of room or of a connection";

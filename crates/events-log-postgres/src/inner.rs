@@ -2,20 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::task::JoinSet;
-
 use crate::{
     address::Address, bell::Bell, config::PostgresConfig, connection::Connector, counts::Counts,
-    error::OpenError, follows::Follows, group::Groups, life::Life, pool::Pool, schema,
-    statement::Statements,
+    error::OpenError, follows::Follows, life::Life, pool::Pool, schema, statement::Statements,
 };
 
 /// An open log.
 pub(crate) struct Inner {
-    pub(crate) pool: Arc<Pool>,
-    pub(crate) groups: Arc<Groups>,
-    /// Makes the groups; it ends with the log.
-    _writers: JoinSet<()>,
+    pub(crate) pool: Pool,
     /// One connection for polls, so that publishers who wait for locks do not hold them up.
     pub(crate) poll_pool: Pool,
     pub(crate) life: Arc<Life>,
@@ -65,18 +59,15 @@ impl Inner {
             Arc::clone(&counts),
             channel.clone(),
         );
-        let pool = Arc::new(Pool::new(
+        let pool = Pool::new(
             for_calls,
             config.max_connections,
             Arc::clone(&life),
             Arc::clone(&counts),
-        ));
-        let (groups, writers) = Groups::start(&pool, &counts);
+        );
         let poll_pool = Pool::new(connector()?, 1, Arc::clone(&life), Arc::clone(&counts));
         Ok(Self {
             pool,
-            groups,
-            _writers: writers,
             poll_pool,
             life,
             follows: Follows::new(),

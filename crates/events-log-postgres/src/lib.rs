@@ -22,9 +22,6 @@
 //! the last places of the users they follow, twice a second. A lost notification or a dead listener costs half a second
 //! and never an event.
 //!
-//! Appends that come while others are under way go together: one transaction for up to 64 users. It waits for no lock,
-//! so an application that publishes in a long transaction holds up its own user only.
-//!
 //! Records go by number and size when their user's next ones are written, and by age by emptying one of eight
 //! partitions. A user's last place is kept for ever, a row of some tens of bytes, so that no number is given twice.
 //!
@@ -78,13 +75,11 @@
 
 mod address;
 mod bell;
-mod columns;
 mod config;
 mod connection;
 mod counts;
 mod error;
 mod follows;
-mod group;
 mod inner;
 mod life;
 mod listener;

@@ -5,14 +5,14 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use events_core::{
-    Checkpoint, Epoch, EventError, EventLog, EventResult, LogCounter, Page, Record, Tail, UserId,
+    Checkpoint, Epoch, EventError, EventId, EventLog, EventResult, LogCounter, MsgKey, Page,
+    Record, Tail, UserId,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tokio_postgres::{Row, types::ToSql};
 
 use crate::{
     bell::NotPassed,
-    columns::{Columns, key, note, tag},
     config::{MAX_APPEND_BYTES, MAX_SCOPE_BYTES, MAX_USER_BYTES, PostgresConfig},
     error::{CallError, OpenError, Unavailable, Unfit},
     inner::Inner,
@@ -20,7 +20,7 @@ use crate::{
     page::{get, page, unreadable},
     statement::Call,
     tail::tail,
-    value::{from_column, to_column, to_i64, to_u64},
+    value::{Uuid, from_column, to_column, to_i64, to_u64},
 };
 
 /// How long an append may take, waiting for a connection and for the user's lock included.
@@ -132,48 +132,32 @@ impl EventLog for PostgresLog {
     ) -> EventResult<u64> {
         self.check(user, records)?;
         let name = to_column(user.as_str());
-        let count_unknown = |error: &CallError| {
+        let expected = expected_last.map(to_i64);
+        let channels: Vec<i16> = records
+            .iter()
+            .map(|record| i16::from(record.channel.number()))
+            .collect();
+        let tags: Vec<i32> = records.iter().map(|record| tag(record.tag)).collect();
+        let keys: Vec<Option<Uuid>> = records.iter().map(|record| key(record.key)).collect();
+        let scopes: Vec<Option<_>> = records
+            .iter()
+            .map(|record| record.scope.as_deref().map(to_column))
+            .collect();
+        let notes: Vec<Option<&[u8]>> = records.iter().map(|record| note(&record.note)).collect();
+        let bodies: Vec<&[u8]> = records.iter().map(|record| &*record.json).collect();
+        let parameters: &[&(dyn ToSql + Sync)] = &[
+            &name, &expected, &at_ms, &channels, &tags, &keys, &scopes, &notes, &bodies,
+        ];
+        let outcome = self
+            .inner
+            .pool
+            .call(Call::Append, parameters, APPEND_LIMIT)
+            .await;
+        let rows = outcome.inspect_err(|error| {
             if matches!(error, CallError::Unknown(_)) {
                 self.inner.counts.unknown.add(1);
             }
-        };
-        let deadline = Instant::now() + APPEND_LIMIT;
-        let turn = self.inner.groups.enter();
-        // A user's first append makes his row, which no group does.
-        if !turn.is_alone && expected_last != Some(0) {
-            let made = self
-                .inner
-                .groups
-                .append(&name, records, at_ms, expected_last);
-            let late =
-                |_elapsed| CallError::Unknown("PostgreSQL did not answer in time".to_owned());
-            let made = timeout_at(deadline, made)
-                .await
-                .map_err(late)
-                .and_then(|outcome| outcome);
-            if let Some(first) = made.inspect_err(count_unknown)? {
-                self.ring(user, first + records.len() as u64 - 1);
-                return Ok(first);
-            }
-        }
-        let expected = expected_last.map(to_i64);
-        let mut columns = Columns::default();
-        columns.push(records);
-        let Columns {
-            channels,
-            tags,
-            keys,
-            scopes,
-            notes,
-            bodies,
-            ..
-        } = &columns;
-        let parameters: &[&(dyn ToSql + Sync)] = &[
-            &name, &expected, &at_ms, channels, tags, keys, scopes, notes, bodies,
-        ];
-        let limit = deadline.saturating_duration_since(Instant::now());
-        let outcome = self.inner.pool.call(Call::Append, parameters, limit).await;
-        let rows = outcome.inspect_err(count_unknown)?;
+        })?;
         let row = rows.first().ok_or_else(|| unreadable("no row"))?;
         let first: i64 = get(row, 0)?;
         if first < 0 {
@@ -336,6 +320,19 @@ fn in_column(user: &UserId) -> UserId {
         std::borrow::Cow::Borrowed(_) => user.clone(),
         std::borrow::Cow::Owned(name) => UserId::from(name),
     }
+}
+
+fn tag(tag: u32) -> i32 {
+    // 25 bits.
+    i32::try_from(EventId::tag_or_random(tag)).unwrap_or(1)
+}
+
+fn key(key: Option<MsgKey>) -> Option<Uuid> {
+    key.map(|key| Uuid(key.bits()))
+}
+
+fn note(note: &Bytes) -> Option<&[u8]> {
+    (!note.is_empty()).then_some(&**note)
 }
 
 impl fmt::Debug for PostgresLog {

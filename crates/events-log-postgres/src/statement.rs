@@ -6,7 +6,6 @@ use tokio_postgres::types::Type;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Call {
     Append,
-    AppendMany,
     Read,
     Save,
     Load,
@@ -23,7 +22,7 @@ pub(crate) enum Call {
 pub(crate) struct Statements([String; Call::COUNT]);
 
 impl Call {
-    pub(crate) const COUNT: usize = 11;
+    pub(crate) const COUNT: usize = 10;
 
     /// The types of the parameters. They are named, so that nothing has to be asked for.
     pub(crate) const fn types(self) -> &'static [Type] {
@@ -32,22 +31,6 @@ impl Call {
                 Type::TEXT,
                 Type::INT8,
                 Type::INT8,
-                Type::INT2_ARRAY,
-                Type::INT4_ARRAY,
-                Type::UUID_ARRAY,
-                Type::TEXT_ARRAY,
-                Type::BYTEA_ARRAY,
-                Type::BYTEA_ARRAY,
-            ],
-            Self::AppendMany => &[
-                Type::TEXT_ARRAY,
-                Type::INT8_ARRAY,
-                Type::INT8_ARRAY,
-                Type::INT8_ARRAY,
-                Type::INT8_ARRAY,
-                Type::INT8_ARRAY,
-                Type::INT8_ARRAY,
-                Type::INT8_ARRAY,
                 Type::INT2_ARRAY,
                 Type::INT4_ARRAY,
                 Type::UUID_ARRAY,
@@ -86,9 +69,6 @@ impl Statements {
     pub(crate) fn new(schema: &str) -> Self {
         Self([
             format!("select {schema}.events_append($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
-            format!(
-                "select nr, first from {schema}.events_append_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
-            ),
             format!(
                 "select seq, at_ms, channel, tag, msg_id, scope, note, body from {schema}.events_read($1, $2, $3)"
             ),
