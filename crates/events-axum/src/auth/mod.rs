@@ -1,6 +1,6 @@
 //! Who asks: tokens, one-time tickets and cookies, and which pages may ask.
 //!
-//! [`Auth`] checks what a request carries and puts a [`RequestContext`](crate::RequestContext) into its extensions;
+//! [`Auth`] checks what a request carries and puts a [`RequestContext`] into its extensions;
 //! [`authenticate`] is the layer. A request that carries nothing goes on without a context, and the handlers that need
 //! one answer 401. Another authentication of yours takes this one's place by inserting a context itself.
 //!
