@@ -90,15 +90,6 @@ fn poll_encoded(subscription: &mut Subscription) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-fn chunk_of(blocks: &[u8]) -> Vec<u8> {
-    [
-        format!("{:x}\r\n", blocks.len()).as_bytes(),
-        blocks,
-        b"\r\n",
-    ]
-    .concat()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -123,9 +114,8 @@ proptest! {
             while let Some((blocks, n_bytes)) = poll_encoded(&mut frames) {
                 for reader in &mut readers {
                     let wire = poll_wire(reader).expect("as many batches");
-                    let n_pieces = wire.clone().into_chunk().len();
+                    let n_pieces = wire.clone().into_blocks().len();
                     prop_assert!(n_pieces == 1 || n_bytes > Batch::MAX_BYTES);
-                    prop_assert_eq!(wire.clone().into_chunk().concat(), chunk_of(&blocks));
                     prop_assert_eq!(wire.into_blocks().concat(), &blocks[..]);
                 }
             }
@@ -145,7 +135,7 @@ fn connections_at_one_position_share_one_wire() {
     let used = numbers.store().used_bytes();
     let places: Vec<_> = readers
         .iter_mut()
-        .map(|reader| poll_wire(reader).unwrap().into_chunk()[0].as_ptr())
+        .map(|reader| poll_wire(reader).unwrap().into_blocks()[0].as_ptr())
         .collect();
     assert!(places.windows(2).all(|pair| pair[0] == pair[1]));
     let log = numbers.store().find(&ada()).unwrap();
@@ -185,7 +175,7 @@ fn a_wire_of_a_large_event_holds_the_logs_own_bytes() {
     let record = record(WRAPPED, Some("t"), json);
     let place = record.json.as_ptr();
     let _delivery = store.append(&ada(), &[record], None).unwrap();
-    let pieces = poll_wire(&mut reader).unwrap().into_chunk();
+    let pieces = poll_wire(&mut reader).unwrap().into_blocks();
     assert_eq!(pieces[1].as_ptr(), place);
     store.clear(&ada());
     assert_eq!(store.used_bytes(), 2 * Batch::MAX_BYTES);
