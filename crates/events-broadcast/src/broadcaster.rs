@@ -3,15 +3,19 @@
 use std::{
     fmt,
     marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
 };
 
 use async_trait::async_trait;
-use events_core::{Broadcaster, ConnectionId, EventResult, EventSender, Record, UserId};
+use events_core::{
+    Broadcaster, ConnectionId, EventError, EventResult, EventSender, Frame, Record, UserId,
+};
 use events_sse::{ClosingReason, ToSse};
 
 use crate::{
     Attach, ConnectError, ConnectionInfo, Delivery, Limits, LogStore, Subscription, View,
+    stats::count,
     user_log::UserLog,
     view::ViewState,
     watcher::{Intake, Watcher},
@@ -217,6 +221,15 @@ impl<E> GenericBroadcaster<E> {
 }
 
 impl<E: ToSse> GenericBroadcaster<E> {
+    /// Makes the frame of an event. It is the code of whoever made the type: if it panics, that is this publisher's
+    /// error, and nothing else has happened.
+    fn frame_of(&self, event: &E) -> EventResult<Frame> {
+        catch_unwind(AssertUnwindSafe(|| event.to_frame())).unwrap_or_else(|_payload| {
+            count(&self.store.inner.stats.encode_panics);
+            Err(EventError::Encode("making its frame panicked".into()))
+        })
+    }
+
     /// Appends an event to the user's log and wakes whom it concerns.
     ///
     /// For a user whom nobody watches and whose history is not kept this is a look-up: nothing is encoded, and
@@ -234,7 +247,7 @@ impl<E: ToSse> GenericBroadcaster<E> {
         {
             return Ok(Delivery::default());
         }
-        let frame = event.to_frame()?;
+        let frame = self.frame_of(event)?;
         let record = Record {
             channel: self.view.view.own,
             scope: None,

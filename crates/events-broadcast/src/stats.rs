@@ -3,17 +3,17 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! stats {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident,)*) => {
         /// Counters since the store was made.
         #[derive(Debug, Default)]
         pub struct Stats {
-            $($(#[$doc])* pub(crate) $name: AtomicU64,)*
+            $($(#[doc = $doc])+ pub(crate) $name: AtomicU64,)*
         }
 
         /// The values of [`Stats`] at one moment; each counter is exact, their sum is not one instant's.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct StatsSnapshot {
-            $($(#[$doc])* pub $name: u64,)*
+            $($(#[doc = $doc])+ pub $name: u64,)*
         }
 
         impl Stats {
@@ -29,6 +29,9 @@ macro_rules! stats {
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name),)*].into_iter()
             }
+
+            /// What each counter counts, in the same order.
+            pub const HELP: &'static [&'static str] = &[$(concat!($($doc),+),)*];
         }
     };
 }
@@ -66,6 +69,8 @@ stats! {
     refused_full,
     /// Events refused because of their size.
     too_large,
+    /// Events refused because making their frame panicked.
+    encode_panics,
     /// Users refused because there were too many.
     users_refused,
     /// User logs removed after they had become idle.

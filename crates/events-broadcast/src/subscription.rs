@@ -137,6 +137,21 @@ impl Subscription {
         self.missed.as_ref()
     }
 
+    /// Returns when the event at the reader's position was appended, in milliseconds of the log's clock; none if it has
+    /// left the log.
+    ///
+    /// Takes the lock of the log: for some of the batches, not for each.
+    #[must_use]
+    pub fn last_read_ms(&self) -> Option<i64> {
+        let state = self.log.lock();
+        let Intake::Cursor(cursor) = &state.watchers[self.key].intake else {
+            return None;
+        };
+        let index = state.index_after(cursor.position).checked_sub(1)?;
+        let entry = state.ring.get(index)?;
+        (entry.seq == cursor.position).then_some(entry.at_ms)
+    }
+
     /// Goes on with the next event, whatever has been read, and returns the new cursor.
     ///
     /// For readers of a stream with a fold: what lies before is told to them in another way.

@@ -3,6 +3,7 @@
 mod bounds;
 mod crowds;
 mod mirror;
+mod panics;
 mod reading;
 mod slots;
 mod wires;

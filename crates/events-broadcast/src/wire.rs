@@ -20,6 +20,7 @@ pub struct Wire {
     first: Bytes,
     /// The payload of a large event, and what comes after it.
     rest: Option<[Bytes; 2]>,
+    n_events: usize,
 }
 
 /// What a subscription hands out next, in bytes.
@@ -44,6 +45,12 @@ impl Wire {
         pieces
     }
 
+    /// Counts the events in the blocks.
+    #[must_use]
+    pub const fn n_events(&self) -> usize {
+        self.n_events
+    }
+
     /// Counts the bytes that it holds beside the payload of a large event.
     pub(crate) fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.first.len() + self.rest.as_ref().map_or(0, |[_, tail]| tail.len())
@@ -62,6 +69,7 @@ impl Wire {
         Self {
             first: out.into(),
             rest: None,
+            n_events: n_frames,
         }
     }
 
@@ -75,6 +83,7 @@ impl Wire {
         Self {
             first: head.into(),
             rest: Some([frame.data, tail.into()]),
+            n_events: 1,
         }
     }
 }

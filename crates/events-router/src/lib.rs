@@ -48,6 +48,7 @@ mod lanes;
 mod memory_log;
 mod order_budget;
 mod overdue;
+mod poison;
 mod publish;
 mod published;
 mod refusal;

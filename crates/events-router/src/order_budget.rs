@@ -12,11 +12,11 @@ use crate::{
 };
 
 macro_rules! order_stats {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident,)*) => {
         /// What happened to the order state of users since the router was made.
         #[derive(Debug, Default)]
         pub(crate) struct OrderCounters {
-            $($(#[$doc])* pub(crate) $name: AtomicU64,)*
+            $($(#[doc = $doc])+ pub(crate) $name: AtomicU64,)*
         }
 
         /// What the order state of all users takes, and what was forgotten or refused to keep its bounds.
@@ -26,7 +26,7 @@ macro_rules! order_stats {
             pub users: usize,
             /// Bytes that it takes, estimated from above.
             pub bytes: usize,
-            $($(#[$doc])* pub $name: u64,)*
+            $($(#[doc = $doc])+ pub $name: u64,)*
         }
 
         impl OrderStats {
@@ -34,6 +34,9 @@ macro_rules! order_stats {
             pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name),)*].into_iter()
             }
+
+            /// What each counter counts, in the same order.
+            pub const HELP: &'static [&'static str] = &[$(concat!($($doc),+),)*];
         }
 
         impl OrderBudget {

@@ -224,6 +224,12 @@ impl TaskSubscription {
         self.inner.user()
     }
 
+    /// Returns when the event that was read last was appended, in milliseconds of the log's clock; none if it is gone.
+    #[must_use]
+    pub fn last_read_ms(&self) -> Option<i64> {
+        self.inner.last_read_ms()
+    }
+
     /// Returns the cursor with which a client can come back before it has seen an event; none if it is told
     /// something first.
     #[must_use]

@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use crate::{
     Refusal,
     order_budget::{OrderBudget, count},
+    poison,
 };
 
 /// The tasks of one user, bounded in number.
@@ -103,7 +104,11 @@ impl Tasks {
         if let Some(task) = self.tasks.get_mut(id) {
             let before = task.content.size();
             task.told = None;
-            task.content.take(event);
+            let content = &mut task.content;
+            if poison::caught("the fold of a task", || content.take(event)).is_err() {
+                // What it holds may be half of something.
+                content.give_up();
+            }
             self.fold_bytes = self.fold_bytes + task.content.size() - before;
         }
     }

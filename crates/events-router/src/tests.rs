@@ -1,6 +1,8 @@
 //! Threads, batches, retries and runs on the memory log.
 
 mod bounds;
+mod clocks;
+mod panics;
 mod rejoin;
 mod retries;
 mod tasks;

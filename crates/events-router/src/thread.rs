@@ -12,7 +12,7 @@ use events_models::{
     },
 };
 
-use crate::ThreadState;
+use crate::{ThreadState, poison};
 
 /// What every thread of a router is held to.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,16 @@ impl Thread {
 
     pub(crate) fn tell(&mut self, event: AgUiEvent) {
         self.prelude = None;
-        self.content.take(event);
+        let content = &mut self.content;
+        let told = poison::caught("the fold of a thread", || {
+            #[cfg(test)]
+            poison::strike_fold(&event);
+            content.take(event);
+        });
+        if told.is_err() {
+            // What it holds may be half of something.
+            content.give_up();
+        }
     }
 
     /// Notes that the thread has been written to, and returns whether a run is active.

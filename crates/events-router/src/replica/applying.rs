@@ -16,6 +16,7 @@ use crate::{
     EventRouter, Refusal,
     lane::LaneState,
     order_budget::{growth_of_agui, growth_of_other},
+    poison::caught,
     routes::{A2A, AGUI, ERASED, SYSTEM},
 };
 
@@ -37,6 +38,8 @@ pub(super) struct Relived {
     /// The parts of the state that have changed.
     pub(super) parts: Vec<Box<str>>,
     pub(super) n_refused: usize,
+    /// Those of them at which our own code failed.
+    pub(super) n_panics: usize,
     pub(super) refusal: Option<String>,
     /// A run has ended, so its thread is worth saving.
     pub(super) has_ended: bool,
@@ -89,7 +92,14 @@ impl LaneState {
                 }
                 continue;
             }
-            match self.relive_one(&logged, floors, &mut relived, &mut growth) {
+            let lived = caught("the record of a log", || {
+                self.relive_one(&logged, floors, &mut relived, &mut growth)
+            });
+            let lived = lived.unwrap_or_else(|panicked| {
+                relived.n_panics += 1;
+                Err(panicked.text().to_owned())
+            });
+            match lived {
                 Ok(()) => {
                     if !refused.is_empty()
                         && let Some(part) = part_of(&logged)
@@ -120,6 +130,8 @@ impl LaneState {
         growth: &mut usize,
     ) -> Result<(), String> {
         let (record, at_ms) = (&logged.record, logged.at_ms);
+        #[cfg(test)]
+        crate::poison::strike_record(&record.json);
         let scope = record.scope.as_ref();
         let json_bytes = record.json.len();
         let invalid = |error: &dyn std::error::Error| error.to_string();

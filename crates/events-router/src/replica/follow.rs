@@ -1,9 +1,9 @@
 //! The work behind a router: what the log says by itself, and who has to be worked on.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::pending, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use events_core::Tailed;
-use futures_util::StreamExt as _;
+use events_core::{Tail, Tailed};
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -16,7 +16,11 @@ use super::{
     mirror::{Mirror, Phase},
     stats::count,
 };
-use crate::{EventRouter, thread::millis};
+use crate::{
+    EventRouter,
+    poison::{self, Panicked},
+    thread::millis,
+};
 
 /// Users that are worked on at the same time.
 const WORKERS: usize = 512;
@@ -56,7 +60,7 @@ impl Replica {
     pub async fn run(mut self) {
         let (shared, router) = (self.shared, self.router);
         let mut workers: JoinSet<()> = JoinSet::new();
-        let mut tail = shared.log.tail();
+        let mut tail = Some(shared.log.tail());
         let mut retries = interval(RETRY_INTERVAL);
         retries.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -69,15 +73,37 @@ impl Replica {
                         tracing::error!(%error, "work on a user failed");
                     }
                 }
-                tailed = tail.next() => match tailed {
-                    Some(tailed) => shared.hear(&router, tailed),
-                    // The contract has it that this does not happen.
-                    None => tail = shared.log.tail(),
-                },
-                _ = retries.tick() => shared.retry(),
+                heard = heard(&mut tail) => {
+                    let heard = heard.and_then(|tailed| {
+                        poison::caught("what a log said", || tailed.map(|tailed| shared.hear(&router, tailed)))
+                    });
+                    // The contract has it that a tail does not end.
+                    if !matches!(heard, Ok(Some(()))) {
+                        shared.lose_tail(&router, heard.err().as_ref());
+                        tail = None;
+                    }
+                }
+                _ = retries.tick() => {
+                    shared.retry();
+                    // Whatever was said meanwhile is read: a new tail begins with that.
+                    tail.get_or_insert_with(|| shared.log.tail());
+                }
             }
         }
     }
+}
+
+/// Waits for what the log says next; for ever without a tail.
+///
+/// # Cancel safety
+///
+/// Nothing is lost.
+async fn heard(tail: &mut Option<Tail>) -> Result<Option<Tailed>, Panicked> {
+    let Some(tail) = tail else {
+        return pending().await;
+    };
+    let next = AssertUnwindSafe(tail.next()).catch_unwind().await;
+    next.map_err(|payload| Panicked::new(&*payload))
 }
 
 impl fmt::Debug for Replica {
@@ -89,6 +115,17 @@ impl fmt::Debug for Replica {
 }
 
 impl Shared {
+    /// Notes that the tail is gone, by a panic or against its contract. Until there is a new one, readers are told.
+    fn lose_tail(&self, router: &EventRouter, panicked: Option<&Panicked>) {
+        let reason = panicked.map_or("it has ended", Panicked::text);
+        tracing::error!(reason, "listening to the log failed; it is begun anew");
+        count(&self.counters.tail_failures);
+        self.health.fail();
+        if self.health.fall(format!("listening failed: {reason}")) {
+            router.inner.store.wake_all();
+        }
+    }
+
     fn hear(&self, router: &EventRouter, tailed: Tailed) {
         match tailed {
             Tailed::Started => {

@@ -1,6 +1,7 @@
 //! Whether the log can be reached.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -24,9 +25,20 @@ pub enum LogHealth {
         /// What the log says.
         reason: String,
     },
+    /// It answers, but listening to it has failed by panics, and not only once, within the last minute: what is told
+    /// is told late. It is begun anew each time.
+    Failing {
+        /// How often.
+        n_failures: usize,
+    },
     /// It is another log than the one that was opened: the process has to begin anew.
     Replaced,
 }
+
+/// Failures that are older no longer count.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// More are not counted.
+const MOST_FAILURES: usize = 1_000;
 
 #[derive(Debug)]
 enum State {
@@ -41,6 +53,8 @@ pub(crate) struct Health {
     state: Mutex<State>,
     /// The same for those who ask with each event.
     is_down: AtomicBool,
+    /// When listening failed, by panics.
+    failures: Mutex<VecDeque<Instant>>,
 }
 
 impl Default for Health {
@@ -48,6 +62,7 @@ impl Default for Health {
         Self {
             state: Mutex::new(State::Starting),
             is_down: AtomicBool::new(false),
+            failures: Mutex::default(),
         }
     }
 }
@@ -91,6 +106,24 @@ impl Health {
         is_new
     }
 
+    /// Notes that listening has failed by a panic.
+    pub(crate) fn fail(&self) {
+        let mut failures = self.failures();
+        if failures.len() == MOST_FAILURES {
+            failures.pop_front();
+        }
+        failures.push_back(Instant::now());
+    }
+
+    /// The failures that still count.
+    fn failures(&self) -> MutexGuard<'_, VecDeque<Instant>> {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        while failures.front().is_some_and(|at| at.elapsed() > REMEMBERED) {
+            failures.pop_front();
+        }
+        failures
+    }
+
     pub(crate) fn replace(&self) {
         *self.lock() = State::Replaced;
         self.is_down.store(true, Ordering::Relaxed);
@@ -99,7 +132,10 @@ impl Health {
     pub(crate) fn get(&self) -> LogHealth {
         match &*self.lock() {
             State::Starting => LogHealth::Starting,
-            State::Up => LogHealth::Up,
+            State::Up => match self.failures().len() {
+                0 | 1 => LogHealth::Up,
+                n_failures => LogHealth::Failing { n_failures },
+            },
             State::Down { since, reason } => LogHealth::Down {
                 since: since.elapsed(),
                 reason: reason.clone(),

@@ -134,6 +134,7 @@ impl Shared {
         }
         super::stats::add(&self.counters.applied, relived.deliver.len());
         super::stats::add(&self.counters.refused, relived.n_refused);
+        super::stats::add(&self.counters.panics, relived.n_panics);
         relived
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! replica_stats {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident,)*) => {
         #[derive(Debug, Default)]
         pub(crate) struct ReplicaCounters {
             $(pub(super) $name: AtomicU64,)*
@@ -17,7 +17,7 @@ macro_rules! replica_stats {
             /// Users among them whose log is known to be ahead of what was applied here: the lag of the tail, on every
             /// engine alike.
             pub users_behind: usize,
-            $($(#[$doc])* pub $name: u64,)*
+            $($(#[doc = $doc])+ pub $name: u64,)*
         }
 
         impl ReplicaStats {
@@ -25,6 +25,9 @@ macro_rules! replica_stats {
             pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name),)*].into_iter()
             }
+
+            /// What each counter counts, in the same order.
+            pub const HELP: &'static [&'static str] = &[$(concat!($($doc),+),)*];
         }
 
         impl ReplicaCounters {
@@ -50,6 +53,10 @@ replica_stats! {
     applied,
     /// Records that were passed over because they break the order of their thread or task, or cannot be read.
     refused,
+    /// Records among them at which this program failed by a panic.
+    panics,
+    /// Times listening to the log failed by a panic and was begun anew.
+    tail_failures,
     /// Times a tail's record was ahead of what was applied, so that the log was read.
     holes,
     /// Appends that the log acknowledged.

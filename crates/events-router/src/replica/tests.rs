@@ -2,6 +2,7 @@
 
 mod faulty;
 mod outages;
+mod panics;
 mod together;
 mod whole;
 

@@ -25,6 +25,8 @@ pub(super) enum Fault {
     Down,
     /// The tail says nothing; all else works.
     Deaf,
+    /// The tail panics, once.
+    TailPanics,
 }
 
 #[derive(Clone, Debug)]
@@ -131,19 +133,21 @@ impl EventLog for FaultyLog {
     }
 
     fn tail(&self) -> Tail {
-        let is_deaf = self.is_deaf.subscribe();
+        let (is_deaf, log) = (self.is_deaf.subscribe(), self.clone());
         let tail = self.inner.tail();
         let heard = futures_util::stream::unfold(
-            (tail, is_deaf, false),
-            async |(mut tail, mut is_deaf, mut has_missed)| {
+            (log, tail, is_deaf, false),
+            async |(log, mut tail, mut is_deaf, mut has_missed)| {
                 loop {
+                    assert!(!log.take(Fault::TailPanics), "poison");
                     if !*is_deaf.borrow_and_update() && has_missed {
-                        return Some((Tailed::Started, (tail, is_deaf, false)));
+                        return Some((Tailed::Started, (log, tail, is_deaf, false)));
                     }
                     tokio::select! {
                         tailed = tail.next() => {
                             if !*is_deaf.borrow() {
-                                return tailed.map(|tailed| (tailed, (tail, is_deaf, has_missed)));
+                                return tailed
+                                    .map(|tailed| (tailed, (log, tail, is_deaf, has_missed)));
                             }
                             has_missed = true;
                         }
