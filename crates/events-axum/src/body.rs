@@ -21,13 +21,13 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, Sleep, sleep_until},
 };
-use tracing::{Level, Span};
 
 use crate::{
     StreamState,
     head::{first_bytes, last_bytes},
     query::HeartbeatForm,
     source::{Source, Step},
+    tally::Tally,
     tenure::Tenure,
 };
 
@@ -91,9 +91,7 @@ pub(crate) struct EventBody {
     is_cut: bool,
     /// The client has been told that the log is out of reach.
     is_degraded: bool,
-    /// Open while the stream is only if somebody wants to see its events: an open one takes half a kilobyte. It is made
-    /// at the end otherwise.
-    span: Option<Box<Span>>,
+    tally: Tally,
 }
 
 impl EventBody {
@@ -102,12 +100,8 @@ impl EventBody {
         // With a gap or a prelude ahead, the cursor comes with those: a cut before must not skip them.
         let is_primed = manner.has_ids && prelude.is_none();
         let first = first_bytes(source.primed().filter(|_| is_primed));
-        let span = tracing::enabled!(Level::DEBUG).then(|| {
-            let span = span_of(&manner.name, &source);
-            span.in_scope(|| tracing::debug!(user = %source.user(), "stream opened"));
-            Box::new(span)
-        });
         Self {
+            tally: Tally::open(&manner.name, &source),
             source,
             prelude,
             restate: None,
@@ -122,7 +116,6 @@ impl EventBody {
             end: None,
             is_cut: false,
             is_degraded: false,
-            span,
             manner,
         }
     }
@@ -174,6 +167,8 @@ impl EventBody {
             }
         } else if let Poll::Ready(step) = self.source.poll_next(context) {
             return Poll::Ready(self.write(step));
+        } else {
+            self.tally.come_abreast();
         }
         let mut out = Vec::with_capacity(48);
         // The log wakes every reader when this changes.
@@ -194,8 +189,14 @@ impl EventBody {
     /// Writes a step; nothing at an end that needs no words.
     fn write(&mut self, step: Step) -> Option<Bytes> {
         let out = match step {
-            Step::Wire(wire) => return self.begin(wire),
-            Step::Events(batch) => return Some(self.write_batch(&batch)),
+            Step::Wire(wire) => {
+                self.count(wire.n_events());
+                return self.begin(wire);
+            }
+            Step::Events(batch) => {
+                self.count(batch.events.len());
+                return Some(self.write_batch(&batch));
+            }
             Step::Missed(missed) => {
                 // Before a gap that was known when the client came stands the stream's prelude.
                 if missed.reason == GapReason::Overflow {
@@ -210,6 +211,11 @@ impl EventBody {
             }
         };
         Some(out.into())
+    }
+
+    fn count(&mut self, n_events: usize) {
+        let state = self.manner.state.as_ref();
+        self.tally.wrote(n_events, &self.source, state);
     }
 
     /// Begins what the log has encoded, which is in pieces if an event is large.
@@ -260,8 +266,12 @@ impl EventBody {
 
     /// Tells the client of a gap, or at least moves its cursor over it.
     fn gap(&self, missed: Missed) -> Vec<u8> {
-        if let Some(span) = &self.span {
-            tracing::debug!(parent: &**span, reason = ?missed.reason, lost = missed.lost, "gap");
+        if let Some(span) = self.tally.span() {
+            tracing::debug!(parent: span, reason = ?missed.reason, lost = missed.lost, "gap");
+        }
+        if let Some(state) = &self.manner.state {
+            let name = self.manner.name.clone();
+            state.inner.metrics.told_gap(name, missed.reason);
         }
         let mut out = Vec::with_capacity(192);
         let gap = Gap {
@@ -300,7 +310,7 @@ impl EventBody {
     fn poll_drained(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.drained.is_none() {
             let state = self.manner.state.as_ref();
-            let Some(end) = state.and_then(|state| state.inner.drain.draw_end()) else {
+            let Some(end) = state.and_then(|state| state.inner.drain.next_end()) else {
                 // The log wakes every reader when a drain begins.
                 return Poll::Pending;
             };
@@ -344,27 +354,14 @@ impl Body for EventBody {
 
 impl Drop for EventBody {
     fn drop(&mut self) {
-        let end = self.end.unwrap_or("client_gone");
-        if let Some(state) = &self.manner.state {
+        let state = self.manner.state.as_ref();
+        let end = self
+            .tally
+            .close(self.end, &self.manner.name, &self.source, state);
+        if let Some(state) = state {
             state.inner.metrics.ended(self.manner.name.clone(), end);
         }
-        let span = match self.span.take() {
-            Some(span) => *span,
-            None => span_of(&self.manner.name, &self.source),
-        };
-        span.record("end", end);
-        span.in_scope(|| tracing::debug!("stream ended"));
     }
-}
-
-/// Makes the span of a stream.
-fn span_of(name: &str, source: &Source) -> Span {
-    tracing::info_span!(
-        "stream",
-        stream = name,
-        connection = source.connection().as_str(),
-        end = tracing::field::Empty,
-    )
 }
 
 const fn reason_name(reason: ClosingReason) -> &'static str {

@@ -21,6 +21,8 @@
 //! then let the process end: such a connection is a task of axum's, which dropping the server does not end and
 //! dropping its runtime does.
 //!
+//! Event streams of your own handlers are ended as well if [`end_on_drain`] is around your application.
+//!
 //! # What this crate does not do
 //!
 //! Without the feature `auth` it authenticates nobody: a layer of yours inserts a [`RequestContext`] into each request's
@@ -50,6 +52,7 @@ mod head;
 mod live;
 mod metrics;
 mod operations;
+mod parting;
 mod publish;
 mod query;
 mod receive;
@@ -61,7 +64,9 @@ pub mod serve;
 mod source;
 mod state;
 mod streams;
+mod tally;
 mod tenure;
+mod wrapped;
 
 #[cfg(test)]
 mod tests;
@@ -76,6 +81,7 @@ pub use publish::publish_router;
 pub use reject::Problem;
 pub use state::{StreamConfig, StreamState};
 pub use streams::stream_router;
+pub use wrapped::end_on_drain;
 
 /// Everything a hub serves: streams, endpoints for official clients, publishing, health, metrics and connections.
 pub fn hub_router(state: StreamState) -> axum::Router {

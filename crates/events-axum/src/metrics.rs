@@ -2,15 +2,23 @@
 
 use std::borrow::Cow;
 
+use events_sse::GapReason;
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
 /// How streams ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct StreamEnd {
+    pub(crate) stream: Cow<'static, str>,
+    pub(crate) reason: &'static str,
+}
+
+/// Gaps that clients were told.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ToldGap {
     pub(crate) stream: Cow<'static, str>,
     pub(crate) reason: &'static str,
 }
@@ -60,6 +68,8 @@ bounds! {
     HeadTime = "head_time",
     /// The head of a request.
     HeadBytes = "head_bytes",
+    /// The time in which a client has to acknowledge what it was sent.
+    Unacknowledged = "unacknowledged",
     /// Streams over all users.
     Streams = "streams",
     /// Bodies at the same time.
@@ -92,6 +102,7 @@ pub struct Edge {
     bound_hits: Family<BoundHit, Counter>,
     sockets: Gauge,
     taken_over: Counter,
+    panics: Counter,
 }
 
 impl Edge {
@@ -110,16 +121,28 @@ impl Edge {
 
 #[cfg(feature = "serve")]
 impl Edge {
+    /// Counts a request that failed by a panic.
+    pub(crate) fn count_panic(&self) {
+        self.panics.inc();
+    }
+
     /// Counts that a stream was given its socket.
     pub(crate) fn count_taken_over(&self) {
         self.taken_over.inc();
     }
 }
 
+/// The upper bounds of the lags that are told apart, in seconds. Log times are whole milliseconds.
+const LAGS: [f64; 14] = [
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
+];
+
 #[derive(Debug)]
 pub(crate) struct Metrics {
     pub(crate) edge: Edge,
     pub(crate) stream_ends: Family<StreamEnd, Counter>,
+    pub(crate) gaps: Family<ToldGap, Counter>,
+    pub(crate) lag: Histogram,
     pub(crate) publishes: Family<PublishEnd, Counter>,
 }
 
@@ -134,6 +157,8 @@ impl Default for Metrics {
         Self {
             edge,
             stream_ends: Family::default(),
+            gaps: Family::default(),
+            lag: Histogram::new(LAGS),
             publishes: Family::default(),
         }
     }
@@ -152,6 +177,11 @@ impl Metrics {
             "Streams that were given their socket",
             self.edge.taken_over.clone(),
         );
+        registry.register(
+            "request_panics",
+            "Requests that failed by a panic and were answered with 500",
+            self.edge.panics.clone(),
+        );
     }
 
     pub(crate) fn hit(&self, bound: Bound) {
@@ -163,6 +193,26 @@ impl Metrics {
         self.stream_ends
             .get_or_create(&StreamEnd { stream, reason })
             .inc();
+    }
+
+    /// Counts a gap that a client is told, or led over if it wants no control frames.
+    pub(crate) fn told_gap(&self, stream: Cow<'static, str>, reason: GapReason) {
+        let reason = match reason {
+            GapReason::Expired => "expired",
+            GapReason::Epoch => "epoch",
+            GapReason::Unknown => "unknown",
+            GapReason::Trimmed => "trimmed",
+            GapReason::Overflow => "overflow",
+            _ => "other",
+        };
+        self.gaps.get_or_create(&ToldGap { stream, reason }).inc();
+    }
+
+    /// Notes how long an event was on its way, from the log to its connection.
+    pub(crate) fn lagged(&self, lag_ms: i64) {
+        // Clocks of replicas differ.
+        let lag_ms = u32::try_from(lag_ms.max(0)).unwrap_or(u32::MAX);
+        self.lag.observe(f64::from(lag_ms) / 1_000.0);
     }
 
     pub(crate) fn published(&self, stream: &'static str, status: u16) {

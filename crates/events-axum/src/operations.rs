@@ -9,9 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get},
 };
-use events_broadcast::{ConnectionInfo, LogStore};
+use events_broadcast::{ConnectionInfo, LogStore, StatsSnapshot};
 use events_core::UserId;
-use events_router::{EventRouter, LogHealth, OrderStats};
+use events_router::{EventRouter, LogHealth, OrderStats, ReplicaStats};
 use prometheus_client::{
     encoding::text::{encode_eof, encode_registry},
     metrics::{
@@ -49,6 +49,9 @@ async fn ready(State(state): State<StreamState>) -> Response {
         LogHealth::Down { since, reason } if since >= OUTAGE_UNTIL_UNREADY => not_ready(format!(
             "the log has been out of reach for {} s: {reason}",
             since.as_secs()
+        )),
+        LogHealth::Failing { n_failures } => not_ready(format!(
+            "listening to the log has failed {n_failures} times in the last minute; the program's log says why"
         )),
         LogHealth::Starting => not_ready("the log has not answered yet".to_owned()),
         LogHealth::Replaced => {
@@ -90,7 +93,7 @@ fn registry(state: &StreamState) -> Registry {
             .get_or_create(&[("stream", stream)])
             .set(signed(n));
     }
-    registry.register("connections", "Open connections", connections);
+    registry.register("connections", "Open connections, by stream", connections);
     register_log(&mut registry, "log", router.store());
     register_log(&mut registry, "analytics", router.analytics().store());
     register_gauge(
@@ -127,12 +130,22 @@ fn registry(state: &StreamState) -> Registry {
     metrics.register_bounds(&mut registry);
     registry.register(
         "stream_ends",
-        "Ended streams by reason",
+        "Ended streams, by stream and reason",
         metrics.stream_ends.clone(),
     );
     registry.register(
+        "gaps",
+        "Gaps told to clients, by stream and reason",
+        metrics.gaps.clone(),
+    );
+    registry.register(
+        "lag_seconds",
+        "From the append of an event to the write of it, one write in 64, of streams that have caught up",
+        metrics.lag.clone(),
+    );
+    registry.register(
         "publishes",
-        "Publish requests, and lines of live ones, by status",
+        "Publish requests, and lines of live ones, by stream and status",
         metrics.publishes.clone(),
     );
     registry
@@ -147,12 +160,9 @@ fn register_log(registry: &mut Registry, name: &str, store: &LogStore) {
         "Bytes kept in the logs",
         store.used_bytes(),
     );
-    for (name, value) in store.stats().snapshot().iter() {
-        registry.register(
-            name,
-            "See the documentation of events_broadcast::Stats",
-            ConstCounter::new(value),
-        );
+    let counters = store.stats().snapshot();
+    for ((name, value), help) in counters.iter().zip(StatsSnapshot::HELP) {
+        registry.register(name, help_text(help), ConstCounter::new(value));
     }
 }
 
@@ -175,12 +185,8 @@ fn register_replica(registry: &mut Registry, router: &EventRouter) {
         "Users whose log is known to be ahead of what was applied here",
         stats.users_behind,
     );
-    for (name, value) in stats.counters() {
-        own.register(
-            name,
-            "See the documentation of events_router::ReplicaStats",
-            ConstCounter::new(value),
-        );
+    for ((name, value), help) in stats.counters().zip(ReplicaStats::HELP) {
+        own.register(name, help_text(help), ConstCounter::new(value));
     }
     for counter in log.counters() {
         let name = counter.name.strip_prefix("events_").unwrap_or(counter.name);
@@ -205,13 +211,14 @@ fn register_order(registry: &mut Registry, stats: OrderStats) {
         "Bytes that they take, estimated from above",
         stats.bytes,
     );
-    for (name, value) in stats.counters() {
-        registry.register(
-            name,
-            "See the documentation of events_router::OrderStats",
-            ConstCounter::new(value),
-        );
+    for ((name, value), help) in stats.counters().zip(OrderStats::HELP) {
+        registry.register(name, help_text(help), ConstCounter::new(value));
     }
+}
+
+/// Makes the help of a counter from its documentation; the page adds the full stop itself.
+fn help_text(doc: &str) -> &str {
+    doc.trim().trim_end_matches('.')
 }
 
 fn register_gauge(registry: &mut Registry, name: &str, help: &str, value: usize) {

@@ -90,6 +90,17 @@ impl Source {
         }
     }
 
+    /// Returns when the event was appended that was read last, in milliseconds of the log's clock; none if it is gone
+    /// or nobody knows.
+    pub(crate) fn last_read_ms(&self) -> Option<i64> {
+        match self {
+            Self::Log(subscription) => subscription.last_read_ms(),
+            Self::Thread { subscription, .. } => subscription.last_read_ms(),
+            Self::Task { subscription, .. } => subscription.last_read_ms(),
+            Self::Frames(_) => None,
+        }
+    }
+
     /// Returns the cursor that the client may come back with at once; none if something must be told first.
     pub(crate) fn primed(&self) -> Option<EventId> {
         match self {

@@ -23,6 +23,7 @@ use crate::{
     metrics::Bound,
     query::StreamQuery,
     source::Source,
+    wrapped::EndsItself,
 };
 
 /// The GET streams `/agui`, `/a2a`, `/contexts` and `/analytics`.
@@ -295,9 +296,10 @@ pub(crate) fn stream(
     manner: Manner,
     (prelude, restate): (Option<Prelude>, Option<Restate>),
 ) -> Response {
-    stream_response(Body::new(
-        EventBody::new(source, manner, prelude).restating(restate),
-    ))
+    let body = EventBody::new(source, manner, prelude).restating(restate);
+    let mut response = stream_response(Body::new(body));
+    response.extensions_mut().insert(EndsItself);
+    response
 }
 
 fn write_system(event: &SystemEvent, id: Option<EventId>, out: &mut Vec<u8>) {

@@ -31,7 +31,7 @@ use super::{
     socket::Socket,
     stream_tasks::StreamTasks,
 };
-use crate::{Bound, Edge};
+use crate::{Bound, Edge, parting::Parting};
 
 /// What the system buffers for a client that does not read, in bytes.
 const SEND_BUFFER: usize = 64 << 10;
@@ -137,6 +137,9 @@ async fn serve(mut stream: TcpStream, mut terms: Terms) -> Option<Direct> {
             served.map(|()| None)
         }
         Ok(Err(error)) => {
+            if let Some(bound) = bound_of(&error) {
+                edge.hit(bound);
+            }
             tracing::debug!(%error, "connection ended");
             return None;
         }
@@ -166,12 +169,12 @@ async fn serve_http1(
         .max_buf_size(terms.limits.head_bytes)
         .serve_connection(
             TokioIo::new(Socket::new(stream, before, handover.clone())),
-            Requests::new(terms.app, handover.clone()),
+            Requests::new(terms.app, handover.clone(), terms.edge.clone()),
         );
     let mut goodbye = terms.goodbye;
     let mut goodbye = pin!(said(&mut goodbye));
     let mut is_said = false;
-    poll_fn(|context| {
+    let served = poll_fn(|context| {
         if !is_said && goodbye.as_mut().poll(context).is_ready() {
             is_said = true;
             Pin::new(&mut connection).graceful_shutdown();
@@ -185,7 +188,13 @@ async fn serve_http1(
         }
         polled
     })
-    .await?;
+    .await;
+    if let Err(error) = served {
+        if bound_of(&error) == Some(Bound::Unacknowledged) {
+            Parting::UNACKNOWLEDGED.of_dropping(connection);
+        }
+        return Err(error);
+    }
     let Some(handover) = handover.filter(|handover| handover.is_agreed()) else {
         return Ok(None);
     };
@@ -212,7 +221,7 @@ async fn serve_http2(stream: TcpStream, before: Bytes, terms: Terms) -> hyper::R
         .keep_alive_timeout(PING_INTERVAL)
         .serve_connection(
             TokioIo::new(Socket::new(stream, before, None)),
-            Requests::new(terms.app, None),
+            Requests::new(terms.app, None, terms.edge.clone()),
         );
     let mut connection = pin!(connection);
     let mut goodbye = terms.goodbye;
@@ -238,10 +247,10 @@ fn bound_of(error: &(dyn Error + 'static)) -> Option<Bound> {
         let of_socket = error.downcast_ref::<io::Error>();
         if of_hyper.is_some_and(hyper::Error::is_parse_too_large) {
             Some(Bound::HeadBytes)
-        } else if of_hyper.is_some_and(hyper::Error::is_timeout)
-            || of_socket.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
-        {
+        } else if of_hyper.is_some_and(hyper::Error::is_timeout) {
             Some(Bound::HeadTime)
+        } else if of_socket.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            Some(Bound::Unacknowledged)
         } else {
             None
         }

@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     io::{self, IoSlice},
+    mem,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
     time::Duration,
@@ -21,6 +22,7 @@ use tokio::{
 };
 
 use super::handover::{push_chunk, push_size};
+use crate::parting::Parting;
 
 /// Small pieces are gathered up to so many bytes before they are written.
 const GATHERED: usize = 4 << 10;
@@ -46,13 +48,24 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Direct {
     stream: TcpStream,
-    /// Gone once it has ended.
-    body: Option<Body>,
+    body: Taken,
     /// What the socket did not take yet.
     unwritten: Option<Box<Unwritten>>,
     n_ignored: usize,
     /// Whom the system wakes when the client has left or said something.
     watcher: Option<Waker>,
+}
+
+/// A body that was taken over, gone once it has ended. It learns of that when it is dropped.
+#[derive(Debug)]
+struct Taken(Option<Body>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(body) = self.0.take() {
+            Parting::TAKEN_OVER.of_dropping(body);
+        }
+    }
 }
 
 /// Bytes for the wire, in order.
@@ -89,7 +102,7 @@ impl Direct {
     pub(super) const fn new(stream: TcpStream, body: Body, n_ignored: usize) -> Self {
         Self {
             stream,
-            body: Some(body),
+            body: Taken(Some(body)),
             unwritten: None,
             n_ignored,
             watcher: None,
@@ -102,7 +115,7 @@ impl Direct {
             return Poll::Ready(End::Gone);
         }
         let polled = match ready!(self.poll_written(context)) {
-            Ok(()) if self.body.is_none() => return Poll::Ready(End::Written),
+            Ok(()) if self.body.0.is_none() => return Poll::Ready(End::Written),
             Ok(()) => self.poll_batch(context),
             Err(error) => Poll::Ready(Err(error)),
         };
@@ -113,7 +126,7 @@ impl Direct {
                 Poll::Pending
             }
             Err(error) => {
-                tracing::debug!(%error, "connection ended");
+                self.fail(&error);
                 Poll::Ready(End::Gone)
             }
         }
@@ -142,11 +155,24 @@ impl Direct {
             };
             let n_read = buffer.filled().len();
             self.n_ignored += n_read;
-            if read.is_err() || n_read == 0 {
+            if let Err(error) = read {
+                self.fail(&error);
+                break;
+            }
+            if n_read == 0 {
                 break;
             }
         }
         Poll::Ready(())
+    }
+
+    /// Lets go of the body, which may want to know whether the client was given up.
+    fn fail(&mut self, error: &io::Error) {
+        tracing::debug!(%error, "connection ended");
+        let body = mem::replace(&mut self.body, Taken(None));
+        if error.kind() == io::ErrorKind::TimedOut {
+            Parting::UNACKNOWLEDGED.of_dropping(body);
+        }
     }
 
     /// Asks the body for a batch and writes it. Pending while the socket takes no more.
@@ -168,7 +194,7 @@ impl Direct {
     /// Puts what the body says into `small`, until it has nothing more for now or that is enough; what is large is
     /// returned, and only the beginning of its framing is put there.
     fn gather(&mut self, context: &mut Context<'_>, small: &mut Vec<u8>) -> (Bytes, Next) {
-        while let Some(body) = &mut self.body
+        while let Some(body) = &mut self.body.0
             && small.len() < GATHERED
         {
             let Poll::Ready(said) = Pin::new(body).poll_frame(context) else {
@@ -188,11 +214,11 @@ impl Direct {
                 Some(Err(error)) => {
                     // Without the last chunk, so that the client does not take it for an end.
                     tracing::debug!(%error, "body ended");
-                    self.body = None;
+                    self.body = Taken(None);
                 }
                 None => {
                     small.extend_from_slice(LAST_CHUNK);
-                    self.body = None;
+                    self.body = Taken(None);
                 }
             }
         }
