@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
     ConnectionLimits, Failure, Settings, StopRequests, auth_keys::is_address, console, demo,
-    engine, llm::Llm, local,
+    engine, llm::Llm, local, telemetry,
 };
 
 /// How a hub is run.
@@ -136,11 +136,17 @@ impl Hub {
             (None, None)
         };
         let llm = Llm::new(settings, &state, demo_address)?;
+        let app = app(state.clone(), &llm, auth.clone());
+        let app = if settings.otlp.is_some() {
+            app.layer(middleware::from_fn(telemetry::trace_publish))
+        } else {
+            app
+        };
         tracing::info!(%address, log = %settings.log, "bound");
         Ok(Self {
             listener,
             address,
-            app: app(state.clone(), &llm, auth.clone()),
+            app,
             auth,
             state,
             replica,

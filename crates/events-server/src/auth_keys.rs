@@ -70,7 +70,7 @@ impl KeyAddress {
 }
 
 /// Makes what `https` is spoken with: ring, and the authorities of the system and of a file.
-fn tls(ca: Option<&Path>) -> Result<ClientConfig, BoxError> {
+pub(crate) fn tls(ca: Option<&Path>) -> Result<ClientConfig, BoxError> {
     let pem = ca.map_or_else(|| Ok(Vec::new()), std::fs::read)?;
     let authorities: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>()?;
     let provider = Arc::new(ring::default_provider());

@@ -19,6 +19,9 @@ pub enum Failure {
     /// The filter of the logs is wrong.
     #[error("RUST_LOG is not a filter of logs")]
     LogFilter(#[source] Box<dyn Error + Send + Sync>),
+    /// Spans cannot be sent.
+    #[error("telemetry.otlp is of no use")]
+    Telemetry(#[source] Box<dyn Error + Send + Sync>),
     /// Without tokens, everybody who reaches the address may publish.
     #[error(
         "cannot listen on {address}: \"{command}\" asks for no tokens, so it is for this machine only; use a loopback \
@@ -219,6 +222,7 @@ impl Failure {
             Self::Usage(_)
             | Self::Config(_)
             | Self::LogFilter(_)
+            | Self::Telemetry(_)
             | Self::NotLoopback { .. }
             | Self::NoKey
             | Self::NoSecret
@@ -253,6 +257,9 @@ impl Failure {
             Self::Listen { .. } => "choose another address with --listen",
             Self::Unreachable { .. } => "check that it runs, and --url",
             Self::NoTerminal => "use 'events tail --stream llm', with --json for a program",
+            Self::Telemetry(_) => {
+                "give the address of a collector's OTLP receiver for HTTP, such as http://127.0.0.1:4318"
+            }
             Self::LogFilter(_) => "use a level such as \"info\", or \"events_axum=debug\"",
             Self::Nobody => "name the user with --user, or set EVENTS_TOKEN to a token",
             Self::Hub(HubError::Status { status, .. }) => match status {

@@ -47,6 +47,7 @@ mod log_spec;
 mod page;
 mod run;
 mod stop;
+mod telemetry;
 mod terminal;
 mod worst_case;
 

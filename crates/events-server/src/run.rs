@@ -8,12 +8,16 @@ use std::{
 };
 
 use tokio::task::JoinSet;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer, layer::SubscriberExt as _, registry, registry::LookupSpan,
+    util::SubscriberInitExt as _,
+};
 
 use crate::{
     Failure, Hub, Mode, Settings, Sources, WorstCase,
     cli::{self, Command},
     commands, stop,
+    telemetry::Telemetry,
 };
 
 /// Runs the program. The exit code is 0 when it is done (also when a second signal ended it), 1 when it failed, and 2
@@ -91,21 +95,26 @@ fn try_run(
         flags,
     })?;
     mode.check(&settings)?;
-    start_logs("info")?;
+    let telemetry = settings.otlp.as_deref().map(Telemetry::start).transpose()?;
+    start_logs_and_spans("info", telemetry.as_ref())?;
     // Nobody is left to tell if standard error is closed.
     let _closed = writeln!(
         io::stderr(),
         "{}",
         WorstCase::of(&with_demo(&settings, mode))
     );
-    runtime()?.block_on(async {
+    let ended = runtime()?.block_on(async {
         let mut tasks = JoinSet::new();
         let stop_requests = stop::on_signals(&mut tasks).map_err(Failure::Start)?;
         let hub = Hub::bind(mode, &settings).await?;
         let ended = hub.run(stop_requests, announce).await;
         tasks.shutdown().await;
         ended
-    })
+    });
+    if let Some(telemetry) = telemetry {
+        telemetry.end();
+    }
+    ended
 }
 
 /// The settings with the provider that the demo adds, for the memory that it may take.
@@ -139,16 +148,34 @@ fn announce(address: SocketAddr) {
 
 /// Sends the logs to standard error, filtered by `RUST_LOG`.
 fn start_logs(default: &str) -> Result<(), Failure> {
+    start_logs_and_spans(default, None)
+}
+
+/// Sends the logs to standard error, filtered by `RUST_LOG`, and the spans to where they are wanted.
+fn start_logs_and_spans(default: &str, telemetry: Option<&Telemetry>) -> Result<(), Failure> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(text) if !text.trim().is_empty() => {
             EnvFilter::try_new(text).map_err(|error| Failure::LogFilter(error.into()))?
         }
         _ => EnvFilter::new(default),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let started = match telemetry {
+        // A filter of everything costs less than one of each.
+        None => registry().with(filter).with(logs()).try_init(),
+        Some(telemetry) => registry()
+            .with(telemetry.layer())
+            .with(logs().with_filter(filter))
+            .try_init(),
+    };
+    started.map_err(|error| Failure::LogFilter(error.into()))
+}
+
+/// Writes events to standard error.
+fn logs<S>() -> impl Layer<S>
+where
+    S: tracing::Subscriber + for<'span> LookupSpan<'span>,
+{
+    tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
-        .try_init()
-        .map_err(Failure::LogFilter)
 }

@@ -49,7 +49,7 @@ const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3_600;
 
 /// All settings, in the order of the help.
-pub static KEYS: [Key; 72] = [
+pub static KEYS: [Key; 74] = [
     Key {
         name: "listen",
         field: Field::Address(|settings| &mut settings.listen),
@@ -298,6 +298,16 @@ pub static KEYS: [Key; 72] = [
         name: "drain.window",
         field: Field::Time(|settings| &mut settings.drain_window, 0..=HOUR),
         doc: "the time over which streams end before the process does",
+    },
+    Key {
+        name: "heartbeat",
+        field: Field::Time(|settings| &mut settings.streams.heartbeat, 1..=60),
+        doc: "the silence after which a stream says that it is alive; that also finds out clients that are gone",
+    },
+    Key {
+        name: "telemetry.otlp",
+        field: Field::Url(|settings| &mut settings.otlp),
+        doc: "the collector that spans are sent to (OTLP over HTTP), such as http://127.0.0.1:4318; none without it",
     },
     Key {
         name: "a2a.public_url",

@@ -39,6 +39,8 @@ pub struct Settings {
     pub engine: EngineSettings,
     /// Who may ask.
     pub auth: AuthSettings,
+    /// The collector that spans are sent to, if any.
+    pub otlp: Option<String>,
 }
 
 impl Default for Settings {
@@ -55,6 +57,7 @@ impl Default for Settings {
             llm: LlmSettings::default(),
             engine: EngineSettings::default(),
             auth: AuthSettings::default(),
+            otlp: None,
         }
     }
 }
