@@ -22,9 +22,13 @@ mod console_late;
 #[cfg(test)]
 mod contexts;
 #[cfg(test)]
+mod drain_storm;
+#[cfg(test)]
 mod event_source;
 #[cfg(test)]
 mod fan_out;
+#[cfg(all(test, target_os = "linux"))]
+mod half_open;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
@@ -73,6 +77,8 @@ mod slow_reader;
 mod take_over;
 #[cfg(test)]
 mod tck;
+#[cfg(test)]
+mod telemetry;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -1,13 +1,26 @@
 //! How a hub ends while streams are open.
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use events_axum::StreamConfig;
+use axum::extract::State;
+use axum::middleware::map_response_with_state;
+use axum::response::sse::{Event as SseEvent, Sse};
+use axum::{Extension, Router, routing};
+use events_axum::serve::Server;
+use events_axum::{
+    RequestContext, StreamConfig, StreamState, create_sse_stream, end_on_drain, stream_router,
+};
+use events_core::UserId;
+use events_router::EventRouter;
 use events_tests::deadline::{PATIENCE, within};
 use events_tests::hub::{Hub, HubOptions};
 use events_tests::raw_client::{RawFrame, RawSse, Request, get};
 use events_tests::sample;
+use futures_util::StreamExt as _;
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 const WINDOW: Duration = Duration::from_secs(2);
@@ -155,4 +168,78 @@ fn a_client_that_does_not_read_ends_with_the_server() {
         .block_on(stalled.read_to_end(PATIENCE))
         .unwrap_err();
     assert_ne!(end.kind(), std::io::ErrorKind::TimedOut);
+}
+
+/// An application with a stream of its own that never ends, one made by hand from a broadcaster, and ours.
+fn your_app(state: &StreamState) -> Router {
+    let ticking = async || {
+        let events =
+            futures_util::stream::iter([SseEvent::default().data("here")]).map(Ok::<_, Infallible>);
+        Sse::new(events.chain(futures_util::stream::pending()))
+    };
+    let by_hand = async |State(state): State<StreamState>, context: RequestContext| {
+        create_sse_stream(context, state.router().agui(), "by_hand").await
+    };
+    Router::new()
+        .route("/ticking", routing::get(ticking))
+        .route("/by_hand", routing::get(by_hand))
+        .with_state(state.clone())
+        .nest("/events", stream_router(state.clone()))
+        .layer(Extension(RequestContext::new(UserId::new("ada"))))
+        .layer(map_response_with_state(state.clone(), end_on_drain))
+}
+
+#[tokio::test]
+async fn a_drain_wraps_any_application_and_either_server() {
+    for is_axums in [true, false] {
+        let state = StreamState::with_config(
+            EventRouter::default(),
+            StreamConfig {
+                drain_window: WINDOW,
+                ..StreamConfig::default()
+            },
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let draining = state.drain_on(async { stopped.await.unwrap_or_default() });
+        let mut server = JoinSet::new();
+        let app = your_app(&state);
+        if is_axums {
+            server.spawn(async move {
+                let serving = axum::serve(listener, app).with_graceful_shutdown(draining);
+                serving.await.unwrap();
+            });
+        } else {
+            server.spawn(Server::new(listener, app).run(draining));
+        }
+        let mut streams = Vec::new();
+        for path in ["/ticking", "/by_hand", "/events/agui", "/events/contexts"] {
+            for _ in 0..3 {
+                let mut stream = RawSse::connect(address, path, &[]).await.unwrap();
+                stream.next_frame(PATIENCE).await.unwrap();
+                streams.push(stream);
+            }
+        }
+        let begun = Instant::now();
+        stop.send(()).unwrap();
+        let mut ends = Vec::new();
+        let mut readers = JoinSet::new();
+        for mut stream in streams {
+            readers.spawn(async move {
+                check_end(&stream.read_to_end(PATIENCE).await.unwrap());
+                begun.elapsed()
+            });
+        }
+        while let Some(end) = readers.join_next().await {
+            ends.push(end.unwrap());
+        }
+        within("the server's end", OUTER, async {
+            Ok(server.join_next().await)
+        })
+        .await
+        .unwrap();
+        let (first, last) = (ends.iter().min().unwrap(), ends.iter().max().unwrap());
+        assert!(*last <= WINDOW && *last - *first > WINDOW / 2, "{ends:?}");
+    }
 }

@@ -36,6 +36,8 @@ pub mod hub;
 pub mod llm_client;
 pub mod llm_upstream;
 pub mod nats_server;
+#[cfg(target_os = "linux")]
+pub mod network;
 pub mod postgres_server;
 pub mod raw_client;
 pub mod report_server;
@@ -43,6 +45,7 @@ pub mod resume;
 pub mod sample;
 pub mod server_process;
 pub mod skip;
+pub mod storm;
 pub mod tck_agent;
 pub mod terminal;
 pub mod tls_front;

@@ -19,8 +19,19 @@ use crate::raw_client::{RawFrame, RawSse};
 
 /// Who does not answer in this time is left for another hub.
 const ATTACH_TIME: Duration = Duration::from_secs(2);
+/// A stream that says nothing for so long, not even a heartbeat, is dead.
+const SILENCE: Duration = Duration::from_secs(40);
 /// The wait before another try, in milliseconds.
 const PAUSE_MS: std::ops::Range<u64> = 30..120;
+
+/// What a stream said at its end.
+#[derive(Debug, Clone, Default)]
+pub struct Parting {
+    /// The reason in its last frame, if that is a `closing`.
+    pub reason: Option<String>,
+    /// The reconnection time that it gave last.
+    pub retry: Option<Duration>,
+}
 
 /// A client at work.
 #[derive(Debug)]
@@ -96,6 +107,49 @@ impl Client {
                 () = self.stay() => {}
             }
         }
+    }
+
+    /// Opens `/contexts` behind what it has got, calls `opened`, and reads to the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`RawSse::connect`] and [`RawSse::next_frame`]: an end that is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was read is in its record.
+    pub async fn visit(
+        &mut self,
+        address: SocketAddr,
+        opened: impl FnOnce(),
+    ) -> io::Result<Parting> {
+        let path = format!("/contexts?user={}", self.user);
+        let cursor = self.cursor.clone();
+        let headers: Vec<_> = cursor
+            .iter()
+            .map(|id| ("last-event-id", id.as_str()))
+            .collect();
+        let mut stream = RawSse::connect(address, &path, &headers).await?;
+        self.record.n_connections += 1;
+        opened();
+        let mut parting = Parting::default();
+        while let Some(frame) = stream.next_frame(SILENCE).await? {
+            self.take(&frame, true);
+            parting.retry = frame.retry.map(Duration::from_millis).or(parting.retry);
+            let is_closing = frame.event.as_deref() == Some("closing");
+            parting.reason = if is_closing {
+                frame.json()?["reason"].as_str().map(str::to_owned)
+            } else {
+                None
+            };
+        }
+        Ok(parting)
+    }
+
+    /// Returns its record.
+    #[must_use]
+    pub fn into_record(self) -> ClientRecord {
+        self.record
     }
 
     /// Stays with some hub for a while.

@@ -2,7 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::deadline::PATIENCE;
 use crate::server_process::ServerProcess;
@@ -116,6 +120,28 @@ impl Hubs {
             process.wait(PATIENCE).await?;
         }
         Ok(())
+    }
+
+    /// Asks a hub to end, and waits until it has; returns how it ended and how long that took.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or not end in time.
+    ///
+    /// # Cancel safety
+    ///
+    /// It ends all the same.
+    pub async fn terminate(
+        &mut self,
+        at: usize,
+        limit: Duration,
+    ) -> io::Result<(ExitStatus, Duration)> {
+        let gone = || io::Error::other("the hub was killed");
+        let mut process = self.processes[at].take().ok_or_else(gone)?;
+        let asked_at = Instant::now();
+        process.signal("TERM").await?;
+        let status = process.wait(limit).await?;
+        Ok((status, asked_at.elapsed()))
     }
 
     /// Starts a hub again that was killed, on another port.
