@@ -1,9 +1,9 @@
 //! Streams of an application's own handlers, which a drain ends as it ends ours.
 
 use std::{
-    future::Future,
+    future::{Future, Ready, ready},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{self, Context, Poll},
 };
 
 use axum::{body::Body, extract::State, http::header, response::Response};
@@ -39,14 +39,8 @@ pub(crate) struct EndsItself;
 /// # let _ = app;
 /// ```
 ///
-/// # Cancel safety
-///
-/// Completes at its first poll.
-#[expect(
-    clippy::unused_async,
-    reason = "what axum's `map_response_with_state` takes is an async function"
-)]
-pub async fn end_on_drain(State(state): State<StreamState>, response: Response) -> Response {
+/// The future is ready: it is one because that is what `map_response_with_state` takes.
+pub fn end_on_drain(State(state): State<StreamState>, response: Response) -> Ready<Response> {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     let is_stream = content_type.is_some_and(|value| {
         value
@@ -57,11 +51,11 @@ pub async fn end_on_drain(State(state): State<StreamState>, response: Response) 
         && !response.headers().contains_key(header::CONTENT_ENCODING)
         && response.extensions().get::<EndsItself>().is_none();
     if !is_for_us {
-        return response;
+        return ready(response);
     }
     let mut response = response.map(|body| Body::new(Wrapped::new(body, &state)));
     response.extensions_mut().insert(EndsItself);
-    response
+    ready(response)
 }
 
 /// A body that a drain ends.
@@ -93,7 +87,7 @@ impl Wrapped {
     /// Ready when a drain has begun and this stream's time has come.
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some(begun) = &mut self.begun {
-            ready!(begun.as_mut().poll(context));
+            task::ready!(begun.as_mut().poll(context));
             self.begun = None;
             self.end = self.drain.next_end().map(|end| Box::pin(sleep_until(end)));
         }
