@@ -34,7 +34,7 @@ async fn an_hour_back_or_forward_changes_no_order_and_loses_nothing() {
             router.sweep();
         }
     }
-    let seqs: Vec<u64> = ids.iter().map(|id| id.seq()).collect();
+    let seqs: Vec<u64> = ids.iter().map(|id| id.seq).collect();
     assert!(seqs.is_sorted_by(|one, next| one < next), "{seqs:?}");
     let told = read(&mut screen);
     assert_eq!(told.len(), ids.len(), "{told:?}");

@@ -10,8 +10,8 @@ async fn begin(router: &EventRouter, thread: &str) {
     let message = format!("{thread}-m");
     for event in [
         Make::run_started(thread, run, None),
-        Make::text_message_start(&message, MessageRole::Assistant),
-        Make::text_message_content(&message, "before"),
+        Make::text_message_start(&*message, MessageRole::Assistant),
+        Make::text_message_content(&*message, "before"),
     ] {
         let published = router
             .publish_batch(&ada(), vec![in_thread(thread, event)])
