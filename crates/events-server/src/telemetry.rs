@@ -164,18 +164,17 @@ fn is_ours(metadata: &Metadata<'_>) -> bool {
 
 /// Makes the client, with the certificates that this system trusts if the address needs them.
 fn client(address: &str) -> Result<reqwest::blocking::Client, Failure> {
-    let failure = |error: Box<dyn std::error::Error + Send + Sync>| Failure::Telemetry(error);
     let tls = if address.starts_with("https://") {
         tls(None)
     } else {
         no_tls()
     };
     reqwest::blocking::Client::builder()
-        .tls_backend_preconfigured(tls.map_err(failure)?)
+        .tls_backend_preconfigured(tls.map_err(Failure::Telemetry)?)
         .redirect(reqwest::redirect::Policy::none())
         .timeout(TIMEOUT)
         .build()
-        .map_err(|error| failure(error.into()))
+        .map_err(|error| Failure::Telemetry(error.into()))
 }
 
 /// Makes what stands in for TLS where it is not spoken: it trusts nobody, and needs no certificates to be there.
