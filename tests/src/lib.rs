@@ -37,6 +37,7 @@ pub mod llm_client;
 pub mod llm_upstream;
 pub mod nats_server;
 pub mod postgres_server;
+pub mod processor_time;
 pub mod raw_client;
 pub mod report_server;
 pub mod resume;

@@ -23,6 +23,8 @@ pub struct Report {
     pub n_retries: usize,
     /// Clients.
     pub n_clients: usize,
+    /// Those of them that keep a screen of a thread or of tasks.
+    pub n_screens: usize,
     /// Streams that they opened.
     pub n_connections: usize,
     /// Events that they got, all together.
@@ -82,12 +84,13 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "  {} events acknowledged ({} tries more), {} delivered to {} clients over {} streams ({} degraded, {} \
-             recovered) in {:.1} s",
+            "  {} events acknowledged ({} tries more), {} delivered to {} clients ({} with a screen) over {} \
+             streams ({} degraded, {} recovered) in {:.1} s",
             self.n_acked,
             self.n_retries,
             self.n_delivered,
             self.n_clients,
+            self.n_screens,
             self.n_connections,
             self.n_degraded.0,
             self.n_degraded.1,
