@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use events_core::{Channel, EventError, EventId, MsgKey, Record, RecordIds};
+use events_core::{Channel, EventError, MsgKey, Record, RecordIds};
 use events_models::{A2AEvent, AgUiEvent, SystemEvent};
 use smallvec::SmallVec;
 
@@ -12,7 +12,8 @@ use crate::{
     known::Known,
     lane::{LaneState, Undo},
     order_budget::{growth_of_agui, growth_of_other},
-    replica::Note,
+    plans::{Plan, Plans},
+    replica::{Note, Typed},
     routes::{A2A, AGUI, CONTEXT, SYSTEM},
     thread::millis,
 };
@@ -24,48 +25,6 @@ const SCRATCH_BYTES: usize = 512;
 /// Above so many bytes of JSON one copy more costs more than one buffer more.
 const LARGE_BYTES: usize = 8 << 10;
 
-/// What becomes of one item.
-enum Plan {
-    /// It is in the log already, under these ids.
-    Known(RecordIds),
-    /// It makes so many new records.
-    New { key: Option<u128>, n_records: usize },
-}
-
-/// What becomes of the items of a batch that was staged, in their order.
-#[derive(Default)]
-pub(crate) struct Plans(SmallVec<[(Plan, bool); 1]>);
-
-impl Plans {
-    /// Counts the new records.
-    pub(crate) fn n_records(&self) -> usize {
-        let of_plan = |(plan, _): &(Plan, bool)| match plan {
-            Plan::Known(_) => 0,
-            Plan::New { n_records, .. } => *n_records,
-        };
-        self.0.iter().map(of_plan).sum()
-    }
-
-    /// Says which ids the items have, when the new records have these.
-    pub(crate) fn answer(self, new_ids: &[EventId]) -> Published {
-        let mut published = Published::default();
-        let mut new_ids = new_ids.iter().copied();
-        for (plan, is_private) in self.0 {
-            match plan {
-                Plan::Known(ids) => {
-                    // What the publisher did not name, he has not repeated.
-                    published.duplicates += if is_private { 0 } else { ids.len() };
-                    published.ids.extend(ids);
-                }
-                Plan::New { n_records, .. } => {
-                    published.ids.extend(new_ids.by_ref().take(n_records));
-                }
-            }
-        }
-        published
-    }
-}
-
 /// What the context list learns once the batch is in the log.
 enum Seen {
     Run(Arc<str>),
@@ -75,6 +34,8 @@ enum Seen {
 /// The work on one batch.
 pub(crate) struct Batch {
     pub(crate) records: Records,
+    /// The events of the records, one for each, of a batch that is staged.
+    pub(crate) typed: Vec<Typed>,
     plans: SmallVec<[Plan; 1]>,
     seen: Vec<Seen>,
     /// What the folds learn once the batch is in the log, as far as they have not been told.
@@ -95,6 +56,8 @@ pub(crate) struct Batch {
     pub(crate) now_ms: i64,
     /// The records are for a log that keeps keys and notes with them.
     is_staged: bool,
+    /// The item that is being taken was read from JSON.
+    is_read: bool,
     /// The key of the item that is being taken.
     key: Option<u128>,
 }
@@ -124,6 +87,7 @@ impl Batch {
     pub(crate) fn new(is_single: bool, inner: &crate::router::Inner, now_ms: i64) -> Self {
         Self {
             records: Records::new(),
+            typed: Vec::new(),
             plans: SmallVec::new(),
             seen: Vec::new(),
             told: Vec::new(),
@@ -137,6 +101,7 @@ impl Batch {
             scratch: Vec::with_capacity(SCRATCH_BYTES),
             now_ms,
             is_staged: false,
+            is_read: false,
             key: None,
         }
     }
@@ -152,11 +117,9 @@ impl Batch {
     /// Returns what becomes of the items, which are named by their index.
     pub(crate) fn into_plans(self, is_private: impl Fn(usize) -> bool) -> Plans {
         let plans = self.plans.into_iter().enumerate();
-        Plans(
-            plans
-                .map(|(index, plan)| (plan, is_private(index)))
-                .collect(),
-        )
+        plans
+            .map(|(index, plan)| (plan, is_private(index)))
+            .collect()
     }
 
     pub(crate) fn take(
@@ -168,6 +131,7 @@ impl Batch {
         let known = key.and_then(|key| state.known.get(key)).cloned();
         let n_before = self.records.len();
         self.key = key.filter(|_| self.is_staged);
+        self.is_read = item.is_checked;
         match item.event {
             BusEvent::AgUi { thread, event } => {
                 let found = state.threads.thread_of(
@@ -201,7 +165,11 @@ impl Batch {
                 let json = self.encode(|out| event.write_json(out))?;
                 self.growth += growth_of_other(json.len());
                 self.push(SYSTEM, None, json, item.msg_id.as_ref())?;
-                self.seen.push(Seen::System(event));
+                if self.is_staged {
+                    self.keep(Typed::System(event));
+                } else {
+                    self.seen.push(Seen::System(event));
+                }
             }
             BusEvent::Context(event) => {
                 let json = self.encode(|out| event.write_json(out))?;
@@ -254,6 +222,7 @@ impl Batch {
             if self.is_staged {
                 let is_chunked = threads.is_made_of_chunks(thread, &event);
                 self.note(|note| note.is_chunked = is_chunked);
+                self.keep(Typed::AgUi(event));
             } else {
                 self.told.push((Arc::clone(thread), event));
             }
@@ -298,7 +267,9 @@ impl Batch {
         self.push(A2A, Some(&task), json, msg_id)?;
         if self.is_single {
             tasks.tell(&task, event);
-        } else if !self.is_staged {
+        } else if self.is_staged {
+            self.keep(Typed::A2A(event));
+        } else {
             self.told_tasks.push((task, event));
         }
         Ok(())
@@ -322,7 +293,17 @@ impl Batch {
             key: self.key.map(MsgKey::from_bits),
             note: Bytes::new(),
         });
+        if self.is_staged {
+            self.typed.push(Typed::Unread);
+        }
         Ok(())
+    }
+
+    /// Keeps the event of the record that was pushed last.
+    fn keep(&mut self, event: Typed) {
+        if let Some(typed) = self.typed.last_mut().filter(|_| self.is_read) {
+            *typed = event;
+        }
     }
 
     /// Small JSON is copied out of the scratch buffer, to its exact size; large JSON takes the buffer with it.

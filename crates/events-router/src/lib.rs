@@ -48,6 +48,7 @@ mod lanes;
 mod memory_log;
 mod order_budget;
 mod overdue;
+mod plans;
 mod publish;
 mod published;
 mod refusal;

@@ -71,7 +71,7 @@ async fn batches(
 ) -> io::Result<u64> {
     let body = vec![event(at); per_message].join("\n");
     let request = format!(
-        "POST /publish/system/u{at}?user=u{at} HTTP/1.1\r\nhost: hub\r\n\
+        "POST /publish/system/u{at}?user=u{at} HTTP/1.1\r\nhost: localhost\r\n\
          content-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
@@ -114,7 +114,7 @@ pub(crate) async fn readers(hub: SocketAddr) -> Outcome<JoinSet<()>> {
             .await?;
         screen.reset()?;
         let mut stream = TcpStream::connect(hub).await?;
-        let request = format!("GET /contexts?user=u{at} HTTP/1.1\r\nhost: hub\r\n\r\n");
+        let request = format!("GET /contexts?user=u{at} HTTP/1.1\r\nhost: localhost\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         readers.spawn(async move {
             let mut buffer = vec![0; 64 << 10];

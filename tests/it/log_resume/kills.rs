@@ -78,6 +78,10 @@ async fn what_a_hub_acknowledged_is_there_whenever_it_is_killed() -> io::Result<
         n_acked += record.acked.len();
         n_retries += record.n_retries;
     }
+    super::say(format_args!(
+        "seed {}, {n_kills} kills, {n_acked} acknowledged, none lost",
+        seed()
+    ));
     println!("{n_kills} kills, {n_acked} events acknowledged, {n_retries} tries more");
     assert!(n_acked > 5 * n_kills, "{n_acked}");
     Ok(())

@@ -58,6 +58,30 @@ impl Report {
     pub fn slowest(&self) -> Option<Duration> {
         self.rows.iter().filter_map(|row| row.recovered).max()
     }
+
+    /// Says what came of it in one line: how soon after the end of a fault every client had news that were published
+    /// after it, in the middle of all faults and at worst, and how much was compared.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut recoveries: Vec<Duration> =
+            self.rows.iter().filter_map(|row| row.recovered).collect();
+        recoveries.sort_unstable();
+        let middle = recoveries.get(recoveries.len() / 2).copied();
+        let seconds = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64();
+        format!(
+            "seed {}, {} faults, recovery {:.2} s p50 {:.2} s worst, {} acknowledged, {} delivered to {} clients ({} \
+             screens), {} findings",
+            self.seed,
+            self.rows.len(),
+            seconds(middle),
+            seconds(self.slowest()),
+            self.n_acked,
+            self.n_delivered,
+            self.n_clients,
+            self.n_screens,
+            self.findings.len()
+        )
+    }
 }
 
 impl fmt::Display for Report {

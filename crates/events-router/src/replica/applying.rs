@@ -11,6 +11,7 @@ use super::{
     mirror::{Mirror, Phase},
     parts::{CONTEXTS_PART, PartName},
     refused::RefusedRecords,
+    typed::Typed,
 };
 use crate::{
     EventRouter, Refusal,
@@ -60,17 +61,20 @@ impl LaneState {
     /// Lives through records of the user's log once more, in their order.
     ///
     /// A record that its thread or task refuses changes nothing and is for nobody; so every replica decides alike,
-    /// whoever wrote it.
+    /// whoever wrote it. Where there is a typed event for each record, they are not read again.
     pub(super) fn relive(
         &mut self,
         records: Vec<Logged>,
+        typed: Vec<Typed>,
         floors: &Floors,
         refused: &mut RefusedRecords,
         now_ms: i64,
     ) -> Relived {
         let mut relived = Relived::default();
         let mut growth = 0;
+        let mut typed = typed.into_iter();
         for logged in records {
+            let typed = typed.next().unwrap_or(Typed::Unread);
             if logged.record.channel == ERASED {
                 self.erase();
                 refused.clear();
@@ -89,7 +93,7 @@ impl LaneState {
                 }
                 continue;
             }
-            match self.relive_one(&logged, floors, &mut relived, &mut growth) {
+            match self.relive_one(&logged, typed, floors, &mut relived, &mut growth) {
                 Ok(()) => {
                     if !refused.is_empty()
                         && let Some(part) = part_of(&logged)
@@ -115,6 +119,7 @@ impl LaneState {
     fn relive_one(
         &mut self,
         logged: &Logged,
+        typed: Typed,
         floors: &Floors,
         relived: &mut Relived,
         growth: &mut usize,
@@ -126,7 +131,10 @@ impl LaneState {
         match (record.channel, scope) {
             (AGUI, Some(thread)) => {
                 let part = PartName::of_thread(thread);
-                let event = AgUiEvent::from_json(&record.json).map_err(|error| invalid(&error))?;
+                let event = match typed.agui() {
+                    Some(event) => event,
+                    None => AgUiEvent::from_json(&record.json).map_err(|error| invalid(&error))?,
+                };
                 *growth += growth_of_agui(&event, json_bytes);
                 let is_end = matches!(event, AgUiEvent::RunFinished(_) | AgUiEvent::RunError(_));
                 let is_start = matches!(event, AgUiEvent::RunStarted(_));
@@ -149,7 +157,10 @@ impl LaneState {
             }
             (A2A, Some(task)) => {
                 let part = PartName::of_task(task);
-                let event = A2AEvent::from_json(&record.json).map_err(|error| invalid(&error))?;
+                let event = match typed.a2a() {
+                    Some(event) => event,
+                    None => A2AEvent::from_json(&record.json).map_err(|error| invalid(&error))?,
+                };
                 *growth += growth_of_other(json_bytes);
                 let Self { tasks, budget, .. } = self;
                 let task = tasks.shared(task);
@@ -160,8 +171,12 @@ impl LaneState {
                 relived.changed(part.as_str());
             }
             (SYSTEM, _) => {
-                let event =
-                    SystemEvent::from_json(&record.json).map_err(|error| invalid(&error))?;
+                let event = match typed.system() {
+                    Some(event) => event,
+                    None => {
+                        SystemEvent::from_json(&record.json).map_err(|error| invalid(&error))?
+                    }
+                };
                 *growth += growth_of_other(json_bytes);
                 let Self {
                     contexts, budget, ..
@@ -233,13 +248,15 @@ pub(super) enum Applied {
 }
 
 impl Shared {
-    /// Applies records that stand after `previous` in the user's log, once, whoever tells them first.
+    /// Applies records that stand after `previous` in the user's log, once, whoever tells them first. `typed` has the
+    /// event of each, or is empty.
     pub(super) fn apply(
         &self,
         router: &EventRouter,
         mirror: &Arc<Mirror>,
         previous: u64,
         records: Vec<Logged>,
+        mut typed: Vec<Typed>,
     ) -> EventResult<Applied> {
         let Some(last) = records.last().map(|logged| logged.seq) else {
             return Ok(Applied::Before);
@@ -255,10 +272,13 @@ impl Shared {
                 return Applied::Hole;
             }
             let applied = state.applied;
+            let n_records = records.len();
             let new: Vec<Logged> = records
                 .into_iter()
                 .filter(|logged| logged.seq > applied)
                 .collect();
+            // Those that are known stand before those that are not.
+            drop(typed.drain(..(n_records - new.len()).min(typed.len())));
             let now_ms = inner.clock.now_ms();
             lane.know(&new, inner.store.epoch(), now_ms);
             let (n_records, n_bytes) = (
@@ -267,7 +287,7 @@ impl Shared {
                     .map(|logged| logged.record.json.len())
                     .sum::<usize>(),
             );
-            let relived = lane.relive(new, &Floors::default(), &mut state.refused, now_ms);
+            let relived = lane.relive(new, typed, &Floors::default(), &mut state.refused, now_ms);
             let relived = self.note(&mirror.user, relived);
             if relived.is_erased {
                 inner.store.clear(&mirror.user);

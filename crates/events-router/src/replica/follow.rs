@@ -109,7 +109,7 @@ impl Shared {
                 let Some(mirror) = self.find(&user) else {
                     return;
                 };
-                match self.apply(router, &mirror, previous, records) {
+                match self.apply(router, &mirror, previous, records, Vec::new()) {
                     Ok(Applied::Now(_) | Applied::Before) => {}
                     Ok(Applied::Hole) => {
                         count(&self.counters.holes);

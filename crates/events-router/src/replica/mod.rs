@@ -19,6 +19,7 @@ mod refused;
 mod saving;
 mod staging;
 mod stats;
+mod typed;
 mod work;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use stats::ReplicaStats;
 pub(crate) use note::Note;
 pub(crate) use publishing::split_live;
 pub(crate) use reading::PAGE_BYTES;
+pub(crate) use typed::Typed;
 
 use health::Health;
 use mirror::Mirror;

@@ -275,7 +275,7 @@ impl Shared {
             })
             .collect();
         let ids: RecordIds = records.iter().map(|logged| id_of(logged, epoch)).collect();
-        let applied = self.apply(router, mirror, staged.expected, records);
+        let applied = self.apply(router, mirror, staged.expected, records, staged.typed);
         let mut reached = Published::default();
         match applied {
             Ok(Applied::Now(delivery)) => {

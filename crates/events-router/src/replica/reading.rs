@@ -73,7 +73,7 @@ impl Shared {
             let epoch = inner.store.epoch();
             let relived = inner.lanes.in_lane(user, &*inner.clock, |lane| {
                 lane.know(&page.records, epoch, now_ms);
-                let relived = lane.relive(page.records, &floors, &mut refused, now_ms);
+                let relived = lane.relive(page.records, Vec::new(), &floors, &mut refused, now_ms);
                 self.note(user, relived)
             })?;
             changed.merge(relived, &mut records);
@@ -110,7 +110,7 @@ impl Shared {
             }
             let (previous, last) = (page.previous, page.last);
             let read_to = page.records.last().map_or(previous, |logged| logged.seq);
-            self.apply(router, mirror, previous, page.records)?;
+            self.apply(router, mirror, previous, page.records, Vec::new())?;
             applied = mirror.lock().applied.max(read_to);
             if read_to >= last {
                 let mut state = mirror.lock();

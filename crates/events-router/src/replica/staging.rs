@@ -2,16 +2,19 @@
 
 use events_core::{EventId, EventResult, Record};
 
-use super::{mirror::Mirror, publishing::Job};
+use super::{mirror::Mirror, publishing::Job, typed::Typed};
 use crate::{
     EventRouter, PublishError,
-    batch::{Batch, Plans},
+    batch::Batch,
     lane::{LaneState, Undo},
+    plans::Plans,
 };
 
 /// What was checked and is to be appended.
 pub(super) struct Staged {
     pub(super) records: Vec<Record>,
+    /// Their events, one for each.
+    pub(super) typed: Vec<Typed>,
     pub(super) at_ms: i64,
     /// The place that the check was made at.
     pub(super) expected: u64,
@@ -41,6 +44,7 @@ pub(super) fn stage(
         let expected = mirror.lock().applied;
         let mut staged = Staged {
             records: Vec::new(),
+            typed: Vec::new(),
             at_ms: inner.clock.now_ms(),
             expected,
             jobs: Vec::new(),
@@ -60,12 +64,13 @@ pub(super) fn stage(
                 continue;
             }
             match stage_job(router, lane, &job, staged.at_ms) {
-                Ok((records, plans, undo)) => {
+                Ok((records, typed, plans, undo)) => {
                     undone.push(undo);
                     if records.is_empty() {
                         job.answer(Ok(plans.answer(&[])));
                     } else {
                         staged.records.extend(records);
+                        staged.typed.extend(typed);
                         staged.jobs.push((job, plans));
                     }
                 }
@@ -92,7 +97,7 @@ pub(super) fn stage(
     })
 }
 
-type StagedJob = (Vec<Record>, Plans, Undo);
+type StagedJob = (Vec<Record>, Vec<Typed>, Plans, Undo);
 
 fn stage_job(
     router: &EventRouter,
@@ -110,10 +115,11 @@ fn stage_job(
     }
     let undo = std::mem::take(&mut batch.undo);
     let records = std::mem::take(&mut batch.records);
+    let typed = std::mem::take(&mut batch.typed);
     let plans = batch.into_plans(|index| job.items[index].is_private);
     let records = records.into_iter().map(|mut record| {
         record.tag = EventId::tag_or_random(record.tag);
         record
     });
-    Ok((records.collect(), plans, undo))
+    Ok((records.collect(), typed, plans, undo))
 }
