@@ -110,6 +110,14 @@ fn json_bytes(context: &ContextSummary) -> usize {
 
 /// The length of a text as JSON, without its quotes.
 fn escaped_len(text: &str) -> usize {
+    // Nearly all texts have nothing to escape, and without an early end this is a few bytes a cycle.
+    let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    if !text
+        .bytes()
+        .fold(false, |any, byte| any | needs_escape(byte))
+    {
+        return text.len();
+    }
     let of_byte = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
         byte if byte < 0x20 => 6,

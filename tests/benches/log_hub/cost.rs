@@ -164,10 +164,9 @@ async fn of_bare_postgres(
     let one = event(0);
     let bodies = vec![one.as_str(); per_message].concat();
     let script = format!(
-        "\\set u random(1, {USERS})\n\
-         with h as (insert into bare_head values ('u' || :u, {per_message}) on conflict (name) \
+        "with h as (insert into bare_head values ('u' || :client_id, {per_message}) on conflict (name) \
          do update set seq = bare_head.seq + {per_message} returning seq) \
-         insert into bare_row select 'u' || :u, seq - i, 1, md5((seq - i)::text)::uuid, \
+         insert into bare_row select 'u' || :client_id, seq - i, 1, md5((seq - i)::text)::uuid, \
          substr(:body::text, i * {len} + 1, {len}) from h, generate_series(0, {per_message} - 1) i;\n",
         len = one.len()
     );

@@ -6,6 +6,8 @@
 //! acknowledged in a second; how many in a second of a processor that the publishing process took (the hub, or the bare
 //! client), and in one that this process and the engine took together; and what part of the bare client's that is.
 //!
+//! With `EVENTS_BIN` and `EVENTS_BARE_CLIENT`, paths of programs, nothing is built.
+//!
 //! Both sides have 64 publishes under way, write as many bytes for an event and keep them as durably. The bare clients
 //! are the driver's own requests for NATS (`bare_client`), and `pgbench` with a counter and an insert for PostgreSQL.
 //! The hub does more: HTTP, validation, order, ids, what its replica hears of its own appends, and, with a screen for
@@ -72,7 +74,10 @@ async fn run(seconds: u64) -> Outcome<()> {
             .is_none_or(|word| name.contains(word.as_str()))
     };
     let what = ["--package", "events-log-nats", "--example", "bare_client"];
-    let bare_client = server_process::build(&what, "examples/bare_client").await?;
+    let bare_client = match std::env::var_os("EVENTS_BARE_CLIENT") {
+        Some(path) => path.into(),
+        None => server_process::build(&what, "examples/bare_client").await?,
+    };
     if is_wanted("memory") {
         let hubs = Hubs::start(vec![Vec::new()]).await?;
         measure("memory", &hubs, None, &bare_client, limit).await?;
