@@ -7,6 +7,7 @@ mod kills;
 mod official;
 mod outage;
 mod planted;
+mod screens;
 
 use std::io;
 use std::time::Duration;
@@ -25,6 +26,20 @@ fn seed() -> u64 {
     seed.map_or(SEED, |text| text.parse().expect("EVENTS_SEED is a number"))
 }
 
+/// How many minutes a trial with faults publishes in its long form.
+fn minutes() -> u32 {
+    let minutes = std::env::var("EVENTS_SOAK_MINUTES").ok();
+    let read = |text: String| text.parse().expect("EVENTS_SOAK_MINUTES is a number");
+    minutes.map_or(1, read)
+}
+
+/// Prints what came of a trial in one line, which `cargo xtask soak` puts into its table.
+fn say(result: std::fmt::Arguments<'_>) {
+    if is_soak() {
+        println!("soak: {result}");
+    }
+}
+
 async fn rest(time: Duration) {
     let _elapsed = tokio::time::timeout(time, std::future::pending::<()>()).await;
 }
@@ -38,8 +53,8 @@ fn plan(engine: EngineKind, n_hubs: usize) -> Plan {
             n_hubs: if n_hubs == 1 { 1 } else { 3 },
             n_users: 200,
             n_clients: 600,
-            n_faults: 20,
-            time: Duration::from_secs(60),
+            n_faults: 20 * minutes() as usize,
+            time: Duration::from_secs(60) * minutes(),
             period: Duration::from_secs(1),
             stay_ms: 3_000..15_000,
             recovery: Duration::from_secs(5),
@@ -66,6 +81,7 @@ async fn run(test: &str, plan: Plan) -> io::Result<()> {
         return Ok(());
     };
     println!("{report}");
+    say(format_args!("{}", report.line()));
     assert!(report.findings.is_empty(), "{report}");
     assert!(report.n_acked > 200, "too little was published: {report}");
     assert!(report.n_delivered >= 2 * report.n_acked, "{report}");

@@ -39,6 +39,7 @@ pub mod nats_server;
 #[cfg(target_os = "linux")]
 pub mod network;
 pub mod postgres_server;
+pub mod processor_time;
 pub mod raw_client;
 pub mod report_server;
 pub mod resume;

@@ -123,6 +123,12 @@ impl NatsServers {
         self.nodes[at].address
     }
 
+    /// Returns the process id of a server that runs.
+    #[must_use]
+    pub fn id(&self, at: usize) -> Option<u32> {
+        self.nodes[at].child().as_ref().and_then(Child::id)
+    }
+
     /// Counts the servers.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -206,54 +212,6 @@ impl NatsServers {
             ask(address, subject, body),
         )
         .await
-    }
-
-    /// Publishes messages of 512 bytes into a stream of its own, so many at once, and returns how many are acknowledged
-    /// in a second.
-    ///
-    /// # Errors
-    ///
-    /// When there is an answer that is none.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future ends it.
-    pub async fn bare_rate(&self, n_at_once: usize, seconds: u64) -> io::Result<f64> {
-        let stream = r#"{"name":"BARE","subjects":["bare"],"storage":"file"}"#;
-        self.ask(0, "$JS.API.STREAM.CREATE.BARE", stream).await?;
-        let mut connection = greeting(self.nodes[0].address).await?;
-        let connect = "CONNECT {\"verbose\":false,\"pedantic\":false}\r\nSUB answer 1\r\n";
-        connection.write_all(connect.as_bytes()).await?;
-        let publish = format!("PUB bare answer 512\r\n{}\r\n", "x".repeat(512));
-        connection
-            .write_all(publish.repeat(n_at_once).as_bytes())
-            .await?;
-        let (begin, mut n_acked, mut line) = (Instant::now(), 0_u64, String::new());
-        while begin.elapsed() < Duration::from_secs(seconds) {
-            let mut n_answers = 0;
-            // As many as have come; then as many more.
-            while n_answers == 0 || !connection.buffer().is_empty() {
-                line.clear();
-                connection.read_line(&mut line).await?;
-                if line.starts_with("MSG ") {
-                    line.clear();
-                    connection.read_line(&mut line).await?;
-                    if !line.contains("\"seq\"") {
-                        return Err(io::Error::other(line));
-                    }
-                    n_answers += 1;
-                } else if line.starts_with("PING") {
-                    connection.write_all(b"PONG\r\n").await?;
-                } else {
-                    return Err(io::Error::other(line));
-                }
-            }
-            n_acked += n_answers as u64;
-            connection
-                .write_all(publish.repeat(n_answers).as_bytes())
-                .await?;
-        }
-        Ok(n_acked as f64 / begin.elapsed().as_secs_f64())
     }
 
     fn spawn(&self, at: usize) -> io::Result<()> {

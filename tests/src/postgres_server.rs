@@ -256,6 +256,12 @@ impl PostgresServer {
         self.port
     }
 
+    /// Returns the id of the process whose children all others are.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Returns the address of the database `postgres` for a role.
     #[must_use]
     pub fn url(&self, role: &str) -> String {

@@ -12,6 +12,7 @@ pub mod faults;
 pub mod hubs;
 pub mod publisher;
 pub mod report;
+pub mod screen;
 pub mod trial;
 pub mod verdict;
 
@@ -21,6 +22,7 @@ pub use engine::{Engine, EngineKind};
 pub use events::Kind;
 pub use faults::Fault;
 pub use report::Report;
+pub use screen::Screen;
 pub use trial::Plan;
 pub use verdict::{ClientRecord, Finding, PublisherRecord, Sight, What, check};
 

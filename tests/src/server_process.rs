@@ -170,6 +170,20 @@ pub async fn events_binary() -> io::Result<PathBuf> {
     if let Some(path) = std::env::var_os("EVENTS_BIN") {
         return Ok(PathBuf::from(path));
     }
+    build(&["--package", "events-server", "--bin", "events"], "events").await
+}
+
+/// Builds a program of this workspace with the profile and in the target folder of the running test, and returns the
+/// path of it, `name` in the profile's folder.
+///
+/// # Errors
+///
+/// When it cannot be built.
+///
+/// # Cancel safety
+///
+/// Dropping the future ends the build.
+pub async fn build(what: &[&str], name: &str) -> io::Result<PathBuf> {
     // The test is TARGET/PROFILE/deps/NAME.
     let test = std::env::current_exe()?;
     let profile = test
@@ -182,14 +196,7 @@ pub async fn events_binary() -> io::Result<PathBuf> {
     let is_release = profile.file_name() == Some(OsStr::new("release"));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args([
-        "build",
-        "--quiet",
-        "--package",
-        "events-server",
-        "--bin",
-        "events",
-    ]);
+    command.args(["build", "--quiet"]).args(what);
     command
         .args(is_release.then_some("--release"))
         .arg("--target-dir")
@@ -199,11 +206,11 @@ pub async fn events_binary() -> io::Result<PathBuf> {
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let limit = Duration::from_secs(900);
-    let status = within("the build of `events`", limit, command.status()).await?;
+    let status = within("a build", limit, command.status()).await?;
     if !status.success() {
         return Err(io::Error::other(format!(
-            "cargo build of `events`: {status}"
+            "cargo build of `{name}`: {status}"
         )));
     }
-    Ok(profile.join("events"))
+    Ok(profile.join(name))
 }

@@ -2,24 +2,30 @@
 
 use crate::bench::BenchRequest;
 use crate::parts::Part;
+use crate::soak::SoakRequest;
 
 /// What is printed for `--help` and after a wrong command line.
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask test [--only PART]...   run all parts, or the named ones
        cargo xtask setup                   install what the tests need into target/xtask
-       cargo xtask soak                    the long form of the trials of resuming, on every log
+       cargo xtask soak [--engine NAME]... [--only RIG]... [--minutes N] [--seed N] [--debug]
+                                           the long forms of the trials, on every log, about 15 minutes: all rigs or
+                                           the named ones, N minutes of 20 faults each for the trials with faults (1),
+                                           all drawn from a seed; hubs built for release, or with --debug for tests
        cargo xtask bench [--only CELL]... [--rounds N] [--quick]
                                            our hub beside other servers, into target/bench
 parts: setup, fmt, clippy, doc, tests, deny (all of them, in this order, by default)
        lint = fmt, clippy, doc
        unit = the crates' own tests
-       it   = the integration tests, with everything they need required";
+       it   = the integration tests, with everything they need required
+rigs:  disk, nats, cluster, postgres (engines), kills, outage, official, planted";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Help,
     Run(Vec<Part>),
+    Soak(SoakRequest),
     Bench(BenchRequest),
 }
 
@@ -29,7 +35,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
     match words.as_slice() {
         [] | ["help" | "--help" | "-h", ..] => Ok(Request::Help),
         ["setup"] => Ok(Request::Run(vec![Part::Setup])),
-        ["soak"] => Ok(Request::Run(vec![Part::Setup, Part::Soak])),
+        ["soak", rest @ ..] => SoakRequest::parse(rest).map(Request::Soak),
         ["test"] => Ok(Request::Run(Part::ALL.to_vec())),
         ["test", rest @ ..] => parse_only(rest).map(Request::Run),
         ["bench", rest @ ..] => BenchRequest::parse(rest).map(Request::Bench),
@@ -86,9 +92,9 @@ mod tests {
     }
 
     #[test]
-    fn a_soak_has_what_it_needs_first() {
-        let expected = vec![Part::Setup, Part::Soak];
-        assert_eq!(parsed("soak"), Ok(Request::Run(expected)));
+    fn a_soak_is_of_everything_unless_it_is_said() {
+        let expected = SoakRequest::default();
+        assert_eq!(parsed("soak"), Ok(Request::Soak(expected)));
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod command;
 
 mod packages;
 mod parts;
+mod soak;
 mod tally;
 
 use std::path::PathBuf;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Request::Run(parts) => parts::run_all(&root(), &parts),
+        Request::Soak(request) => soak::run(&root(), &request),
         Request::Bench(request) => bench::run(&root(), &request),
     };
     match outcome {

@@ -18,11 +18,10 @@ pub(crate) enum Part {
     Integration,
     Tests,
     Deny,
-    Soak,
 }
 
 impl Part {
-    /// What `cargo xtask test` runs. `Unit` and `Integration` are halves of `Tests`; `Soak` takes minutes.
+    /// What `cargo xtask test` runs. `Unit` and `Integration` are halves of `Tests`.
     pub(crate) const ALL: [Self; 6] = [
         Self::Setup,
         Self::Fmt,
@@ -42,14 +41,12 @@ impl Part {
             Self::Integration => "it",
             Self::Tests => "tests",
             Self::Deny => "deny",
-            Self::Soak => "soak",
         }
     }
 
     fn run(self, root: &Path, tally: &mut Tally) -> Result<Outcome, String> {
         // Everything a test may look for has to be there: a missing engine is a failure.
         const REQUIRED: [(&str, &str); 1] = [("EVENTS_REQUIRE_ALL", "1")];
-        const SOAK: [(&str, &str); 2] = [REQUIRED[0], ("EVENTS_SOAK", "1")];
         const STRICT_DOCS: [(&str, &str); 1] = [("RUSTDOCFLAGS", "-D warnings")];
         let done = match self {
             Self::Setup => packages::set_up(root),
@@ -71,11 +68,6 @@ impl Part {
             Self::Tests => {
                 let words = "cargo test --workspace";
                 run_watched(root, &REQUIRED, words, |line| tally.read(line))
-            }
-            Self::Soak => {
-                // One trial at a time: each measures how soon clients have news again.
-                let words = "cargo test --package events-tests --test it -- --nocapture --test-threads=1 log_resume";
-                run_watched(root, &SOAK, words, |line| tally.read(line))
             }
             Self::Deny if !has_cargo_deny() => {
                 println!("cargo-deny is not installed (cargo install --locked cargo-deny)");
@@ -127,12 +119,8 @@ pub(crate) fn run_all(root: &Path, parts: &[Part]) -> Result<(), String> {
         println!("{:<8}{:>8.1} s  {verdict}", part.name(), time.as_secs_f64());
     }
     println!("{:<8}{:>8.1} s", "total", started.elapsed().as_secs_f64());
-    let has_tests = parts.iter().any(|part| {
-        matches!(
-            part,
-            Part::Unit | Part::Integration | Part::Tests | Part::Soak
-        )
-    });
+    let is_test = |part: &Part| matches!(part, Part::Unit | Part::Integration | Part::Tests);
+    let has_tests = parts.iter().any(is_test);
     if has_tests {
         // A run of no test at all is a broken run, not a green one (invariant 2).
         if failure.is_none() && tally.n_passed == 0 {

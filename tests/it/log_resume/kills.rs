@@ -43,11 +43,7 @@ async fn what_a_hub_acknowledged_is_there_whenever_it_is_killed() -> io::Result<
     let mut users = Vec::new();
     for at in 0..USERS {
         let (user, name) = (format!("u{at}"), format!("u{at}p0"));
-        let kind = if at % 2 == 0 {
-            Kind::AgUi
-        } else {
-            Kind::System
-        };
+        let kind = [Kind::AgUi, Kind::System, Kind::A2A, Kind::AgUi][at % 4];
         let cursor = primed(&hubs, &user).await?;
         assert_eq!(seq_of(&cursor), Ok(0), "{cursor}");
         let (period, seed) = (Duration::from_millis(5), random.u64(..));
@@ -82,6 +78,10 @@ async fn what_a_hub_acknowledged_is_there_whenever_it_is_killed() -> io::Result<
         n_acked += record.acked.len();
         n_retries += record.n_retries;
     }
+    super::say(format_args!(
+        "seed {}, {n_kills} kills, {n_acked} acknowledged, none lost",
+        seed()
+    ));
     println!("{n_kills} kills, {n_acked} events acknowledged, {n_retries} tries more");
     assert!(n_acked > 5 * n_kills, "{n_acked}");
     Ok(())

@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use events_broadcast::{Attach, Batch, Next};
 use events_core::{Checkpoint, Epoch, EventLog, EventResult, Page, Record, Tail, Tailed, UserId};
+use events_models::a2a::A2AVersion;
 use events_router::{EventRouter, Item, MemoryLog, MsgId, RouterConfig};
 use events_tests::resume::events::{Script, mark};
 use events_tests::resume::verdict::Acked;
@@ -25,7 +26,7 @@ const EVENTS: usize = 120;
 
 /// Which promise is broken, now and then, between one router and the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Plant {
+pub(super) enum Plant {
     Nothing,
     /// The tail leaves an append out. The next one says what it stands after, so it is read.
     TailLeavesOut,
@@ -55,14 +56,14 @@ impl Plant {
 }
 
 #[derive(Debug)]
-struct Planted {
+pub(super) struct Planted {
     log: Arc<dyn EventLog>,
     plant: Plant,
     n_appends: AtomicUsize,
 }
 
 impl Planted {
-    fn new(log: MemoryLog, plant: Plant) -> Arc<Self> {
+    pub(super) fn new(log: MemoryLog, plant: Plant) -> Arc<Self> {
         Arc::new(Self {
             log: Arc::new(log),
             plant,
@@ -181,19 +182,29 @@ fn ada() -> UserId {
 
 /// Publishes events one after the other, mostly to the router that is planted, or only to the other one: then nothing
 /// but the tail tells the planted one of them.
-async fn publish(routers: Vec<EventRouter>, plant: Plant) -> PublisherRecord {
+pub(super) async fn publish(
+    routers: Vec<EventRouter>,
+    plant: Plant,
+    kind: Kind,
+) -> PublisherRecord {
     let mut record = PublisherRecord {
         name: "publisher".to_owned(),
         ..PublisherRecord::default()
     };
-    let mut script = Script::new(Kind::System, "publisher");
+    let mut script = Script::new(kind, "publisher");
     for n in 0..EVENTS {
         let (mark, json) = script.next_event();
         record.sent.push(mark.clone());
+        record.events.insert(mark.clone(), json.clone());
         let sent_at = Instant::now();
         let mut is_taken = false;
         for attempt in 0..6 {
-            let item = Item::system(json.as_bytes()).unwrap();
+            let item = match kind {
+                Kind::System => Item::system(json.as_bytes()),
+                Kind::AgUi => Item::agui(json.as_bytes(), Some("t".into())),
+                Kind::A2A => Item::a2a(json.as_bytes(), A2AVersion::V1_0),
+            };
+            let item = item.unwrap();
             let item = item.with_msg_id(MsgId::new(format!("m{n}")).unwrap());
             let is_other = plant.is_of_tail() || (n % 3 == 0) ^ (attempt % 2 == 1);
             let router = &routers[usize::from(is_other)];
@@ -295,7 +306,7 @@ async fn found(plant: Plant) -> BTreeSet<What> {
         clients.spawn(read(routers, at, stay, is_over.subscribe()));
     }
     rest(Duration::from_millis(1)).await;
-    let publisher = publish(routers, plant).await;
+    let publisher = publish(routers, plant, Kind::System).await;
     rest(Duration::from_secs(5)).await;
     is_over.send_replace(true);
     let clients = clients.join_all().await;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::hubs::Board;
 use super::rest;
+use super::screen::Screen;
 use super::verdict::{ClientRecord, Sight};
 use super::{Kind, events};
 use crate::client_log::seq_of;
@@ -78,6 +79,17 @@ impl Client {
     #[must_use]
     pub const fn staying(mut self, ms: std::ops::Range<u64>) -> Self {
         self.stay_ms = ms;
+        self
+    }
+
+    /// Keeps a screen of the thread, or of the tasks, rather than a list of events.
+    #[must_use]
+    pub fn keeping_a_screen(mut self) -> Self {
+        self.record.screen = match self.kind {
+            Kind::System => None,
+            Kind::AgUi => Some(Screen::of_thread()),
+            Kind::A2A => Some(Screen::of_tasks()),
+        };
         self
     }
 
@@ -156,8 +168,12 @@ impl Client {
     async fn stay(&mut self) {
         let stay = Duration::from_millis(self.random.u64(self.stay_ms.clone()));
         let address = self.board.any(&mut self.random);
-        // What AG-UI users have is on both streams, and a cursor is good on each.
-        let is_contexts = self.kind == Kind::System || self.random.bool();
+        // What users of a protocol have is on both streams, and a cursor is good on each.
+        let is_contexts = match (self.kind, &self.record.screen) {
+            (Kind::System, _) => true,
+            (_, None) => self.random.bool(),
+            (_, Some(_)) => false,
+        };
         if let Err(error) = self.read(address, is_contexts, stay).await {
             if error.kind() == io::ErrorKind::InvalidData {
                 self.record.complaints.push(error.to_string());
@@ -173,8 +189,12 @@ impl Client {
         is_contexts: bool,
         stay: Duration,
     ) -> io::Result<()> {
-        let name = if is_contexts { "contexts" } else { "agui" };
-        let path = format!("/{name}?user={}", self.user);
+        let (name, more) = match (is_contexts, self.kind) {
+            (true, _) => ("contexts", ""),
+            (false, Kind::AgUi) if self.record.screen.is_some() => ("agui", "&thread=t"),
+            (false, kind) => (kind.stream(), ""),
+        };
+        let path = format!("/{name}?user={}{more}", self.user);
         let cursor = self.cursor.clone();
         let headers: Vec<_> = cursor
             .iter()
@@ -230,6 +250,9 @@ impl Client {
             (None, Some(_), id) => {
                 let json = frame.json().map_err(|error| error.to_string())?;
                 let event = if is_contexts { &json["event"] } else { &json };
+                if self.record.screen.is_some() {
+                    return self.show(seq, event);
+                }
                 if is_prelude(event) {
                     return self.begin(seq, Some("prelude"));
                 }
@@ -241,6 +264,24 @@ impl Client {
                 self.record.sights.push(Sight::Event { id, mark });
             }
             _ => return Err("an unexpected frame".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Puts an event on the screen. Those of a prelude have no id, but for the last.
+    fn show(&mut self, seq: Option<u64>, event: &Value) -> Result<(), String> {
+        let reached = self.reached.load(Ordering::Relaxed);
+        match seq {
+            Some(seq) if self.record.attached_at.is_none() => {
+                self.record.attached_at = Some(Instant::now());
+                self.record.began = seq;
+            }
+            Some(seq) if seq < reached => return Err(format!("{seq} after {reached}")),
+            Some(_) | None => {}
+        }
+        if let Some(screen) = &mut self.record.screen {
+            screen.apply(event);
+            self.record.n_shown += 1;
         }
         Ok(())
     }

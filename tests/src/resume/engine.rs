@@ -227,34 +227,31 @@ impl Engine {
         }
     }
 
-    /// Lets a bare client write rows or messages of 512 bytes, so many at once, and returns how many are acknowledged
-    /// in a second; none for a folder.
-    ///
-    /// # Errors
-    ///
-    /// When the engine refuses.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future ends the client.
-    pub async fn bare(&self, n_at_once: usize, seconds: u64) -> io::Result<Option<f64>> {
+    /// Returns the ids of its processes; those that they have started are not among them.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
         match &self.inner {
-            Inner::Disk(_) => Ok(None),
-            Inner::Nats(servers) => servers.bare_rate(n_at_once, seconds).await.map(Some),
-            Inner::Postgres(server) => {
-                let table = "create table if not exists bare (id bigserial primary key, body text)";
-                server.psql("postgres", table).await?;
-                let (clients, seconds) = (n_at_once.to_string(), seconds.to_string());
-                let words = [
-                    "-n", "-M", "prepared", "-j", "2", "-c", &clients, "-T", &seconds,
-                ];
-                let script = "insert into bare (body) values (repeat('x', 512));\n";
-                let (output, _) = server.pgbench(&words, script).await?;
-                let rate =
-                    |line: &str| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok();
-                let tps = output.lines().find_map(rate);
-                tps.map(Some).ok_or_else(|| io::Error::other(output))
-            }
+            Inner::Disk(_) => Vec::new(),
+            Inner::Nats(servers) => (0..servers.len()).filter_map(|at| servers.id(at)).collect(),
+            Inner::Postgres(server) => server.id().into_iter().collect(),
+        }
+    }
+
+    /// Returns the servers, if they are of NATS.
+    #[must_use]
+    pub const fn nats(&self) -> Option<&NatsServers> {
+        match &self.inner {
+            Inner::Nats(servers) => Some(servers),
+            Inner::Disk(_) | Inner::Postgres(_) => None,
+        }
+    }
+
+    /// Returns the server, if it is a PostgreSQL.
+    #[must_use]
+    pub const fn postgres(&self) -> Option<&PostgresServer> {
+        match &self.inner {
+            Inner::Postgres(server) => Some(server),
+            Inner::Disk(_) | Inner::Nats(_) => None,
         }
     }
 }

@@ -12,6 +12,8 @@ pub enum Kind {
     System,
     /// Runs of one AG-UI thread, one after the other; by one publisher.
     AgUi,
+    /// A2A tasks, one after the other; by one publisher.
+    A2A,
 }
 
 impl Kind {
@@ -21,6 +23,7 @@ impl Kind {
         match self {
             Self::System => "system",
             Self::AgUi => "agui",
+            Self::A2A => "a2a",
         }
     }
 }
@@ -52,13 +55,14 @@ impl Script {
                 "type": "CONTEXT_UPDATED", "timestamp": 1, "contextId": "c",
                 "name": format!("{} {}", self.publisher, self.n),
             }),
-            Kind::AgUi => self.step(),
+            Kind::AgUi => self.step_of_run(),
+            Kind::A2A => self.step_of_task(),
         };
         self.n += 1;
         (mark(&event), event.to_string())
     }
 
-    fn step(&self) -> Value {
+    fn step_of_run(&self) -> Value {
         let (number, step) = (self.n / (DELTAS + 4), self.n % (DELTAS + 4));
         let run = format!("{} run {number}", self.publisher);
         let message = format!("{run} message");
@@ -72,17 +76,50 @@ impl Script {
             _ => json!({ "type": "RUN_FINISHED", "threadId": "t", "runId": run }),
         }
     }
+
+    fn step_of_task(&self) -> Value {
+        let (number, step) = (self.n / (DELTAS + 3), self.n % (DELTAS + 3));
+        let task = format!("{} task {number}", self.publisher);
+        let status = |state: &str| {
+            let status = json!({ "state": format!("TASK_STATE_{state}") });
+            json!({ "statusUpdate": { "taskId": task, "contextId": "c", "status": status } })
+        };
+        match step {
+            0 => json!({ "task": {
+                "id": task, "contextId": "c", "status": { "state": "TASK_STATE_SUBMITTED" },
+            } }),
+            1 => status("WORKING"),
+            _ if step < DELTAS + 2 => json!({ "artifactUpdate": {
+                "taskId": task, "contextId": "c", "append": step > 2, "lastChunk": step == DELTAS + 1,
+                "artifact": { "artifactId": "a", "parts": [{ "text": format!("{task} chunk {step};") }] },
+            } }),
+            _ => status("COMPLETED"),
+        }
+    }
 }
 
 /// Returns what is unlike in an event of a [`Script`].
 #[must_use]
 pub fn mark(event: &Value) -> String {
-    let text = |key: &str| event[key].as_str().unwrap_or_default();
-    match text("type") {
-        "TEXT_MESSAGE_CONTENT" => text("delta").to_owned(),
-        "CONTEXT_UPDATED" => text("name").to_owned(),
-        kind => format!("{kind} {}{}", text("messageId"), text("runId")),
+    let text = |path: &str| text(event, path);
+    match text("/type") {
+        "TEXT_MESSAGE_CONTENT" => text("/delta").to_owned(),
+        "CONTEXT_UPDATED" => text("/name").to_owned(),
+        "" => format!(
+            "{}{}{} {}{}",
+            text("/task/id"),
+            text("/statusUpdate/taskId"),
+            text("/artifactUpdate/artifact/parts/0/text"),
+            text("/task/status/state"),
+            text("/statusUpdate/status/state"),
+        ),
+        kind => format!("{kind} {}{}", text("/messageId"), text("/runId")),
     }
+}
+
+pub(super) fn text<'a>(event: &'a Value, path: &str) -> &'a str {
+    let value = event.pointer(path);
+    value.and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -92,7 +129,7 @@ mod tests {
     #[test]
     fn no_two_events_are_alike() {
         let mut marks = std::collections::HashSet::new();
-        for kind in [Kind::System, Kind::AgUi] {
+        for kind in [Kind::System, Kind::AgUi, Kind::A2A] {
             for name in ["ada", "eve"] {
                 let mut script = Script::new(kind, &format!("{name} {kind:?}"));
                 for _ in 0..100 {

@@ -93,6 +93,12 @@ impl Hubs {
         Arc::clone(&self.board)
     }
 
+    /// Returns the process id of a hub that runs.
+    #[must_use]
+    pub fn id(&self, at: usize) -> Option<u32> {
+        self.processes[at].as_ref().and_then(ServerProcess::id)
+    }
+
     /// Counts the hubs.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -146,7 +146,11 @@ impl Publisher {
         self.n_requests += 1;
         let request = self.request(&lines);
         let sent_at = Instant::now();
-        self.ledger.lock().sent.extend(marks.iter().cloned());
+        {
+            let mut record = self.ledger.lock();
+            record.sent.extend(marks.iter().cloned());
+            record.events.extend(marks.iter().cloned().zip(lines));
+        }
         for attempt in 0.. {
             if attempt > 0 {
                 self.ledger.lock().n_retries += 1;
@@ -180,7 +184,7 @@ impl Publisher {
         let (stream, user) = (self.kind.stream(), &self.user);
         let thread = match self.kind {
             Kind::AgUi => "&thread=t",
-            Kind::System => "",
+            Kind::System | Kind::A2A => "",
         };
         let path = format!("/publish/{stream}/{user}?user={user}{thread}&msg_id={key}");
         let content_type = match lines.len() {

@@ -23,6 +23,8 @@ pub struct Report {
     pub n_retries: usize,
     /// Clients.
     pub n_clients: usize,
+    /// Those of them that keep a screen of a thread or of tasks.
+    pub n_screens: usize,
     /// Streams that they opened.
     pub n_connections: usize,
     /// Events that they got, all together.
@@ -56,6 +58,30 @@ impl Report {
     pub fn slowest(&self) -> Option<Duration> {
         self.rows.iter().filter_map(|row| row.recovered).max()
     }
+
+    /// Says what came of it in one line: how soon after the end of a fault every client had news that were published
+    /// after it, in the middle of all faults and at worst, and how much was compared.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut recoveries: Vec<Duration> =
+            self.rows.iter().filter_map(|row| row.recovered).collect();
+        recoveries.sort_unstable();
+        let middle = recoveries.get(recoveries.len() / 2).copied();
+        let seconds = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64();
+        format!(
+            "seed {}, {} faults, recovery {:.2} s p50 {:.2} s worst, {} acknowledged, {} delivered to {} clients ({} \
+             screens), {} findings",
+            self.seed,
+            self.rows.len(),
+            seconds(middle),
+            seconds(self.slowest()),
+            self.n_acked,
+            self.n_delivered,
+            self.n_clients,
+            self.n_screens,
+            self.findings.len()
+        )
+    }
 }
 
 impl fmt::Display for Report {
@@ -82,12 +108,13 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "  {} events acknowledged ({} tries more), {} delivered to {} clients over {} streams ({} degraded, {} \
-             recovered) in {:.1} s",
+            "  {} events acknowledged ({} tries more), {} delivered to {} clients ({} with a screen) over {} \
+             streams ({} degraded, {} recovered) in {:.1} s",
             self.n_acked,
             self.n_retries,
             self.n_delivered,
             self.n_clients,
+            self.n_screens,
             self.n_connections,
             self.n_degraded.0,
             self.n_degraded.1,

@@ -27,9 +27,9 @@ pub struct Plan {
     pub engine: EngineKind,
     /// Replicas.
     pub n_hubs: usize,
-    /// Users; every other one has AG-UI runs, the others system events of two publishers.
+    /// Users; a third has AG-UI runs, a third system events of two publishers, a third A2A tasks.
     pub n_users: usize,
-    /// Clients, dealt out to the users.
+    /// Clients, dealt out to the users; of those with runs or tasks, each third keeps a screen.
     pub n_clients: usize,
     /// Faults, one after the other.
     pub n_faults: usize,
@@ -119,17 +119,17 @@ impl Trial {
     }
 
     const fn kind_of(user: usize) -> Kind {
-        if user.is_multiple_of(2) {
-            Kind::AgUi
-        } else {
-            Kind::System
+        match user % 3 {
+            0 => Kind::AgUi,
+            1 => Kind::System,
+            _ => Kind::A2A,
         }
     }
 
     fn add_user(&mut self, user: usize, hubs: &Hubs) {
         let kind = Self::kind_of(user);
-        // One thread has one run at a time; other events may come from anywhere.
-        let n_publishers = if kind == Kind::AgUi { 1 } else { 2 };
+        // One thread has one run at a time, and a task's chunks follow each other; other events may come from anywhere.
+        let n_publishers = if kind == Kind::System { 2 } else { 1 };
         let mut ledgers = Vec::new();
         for at in 0..n_publishers {
             let name = format!("u{user}p{at}");
@@ -151,8 +151,12 @@ impl Trial {
         self.users[user].reached.push(Arc::clone(&reached));
         let (name, kind) = (format!("client {client} of u{user}"), Self::kind_of(user));
         let (board, seed) = (hubs.board(), self.random.u64(..));
+        let keeps_a_screen = client / self.plan.n_users % 3 == 2;
         let client = Client::new(name, format!("u{user}"), kind, board, reached, seed);
-        let client = client.staying(self.plan.stay_ms.clone());
+        let mut client = client.staying(self.plan.stay_ms.clone());
+        if keeps_a_screen {
+            client = client.keeping_a_screen();
+        }
         let is_over = self.clients_end.subscribe();
         self.clients
             .spawn(async move { (user, client.run(is_over).await) });
@@ -289,6 +293,7 @@ impl Trial {
             n_acked: self.n_acked(),
             n_retries: 0,
             n_clients: self.plan.n_clients,
+            n_screens: 0,
             n_connections: 0,
             n_delivered: 0,
             n_degraded: (0, 0),
@@ -302,7 +307,8 @@ impl Trial {
             }
             for client in clients {
                 report.n_connections += client.n_connections;
-                report.n_delivered += client.sights.len();
+                report.n_delivered += client.sights.len() + client.n_shown;
+                report.n_screens += usize::from(client.screen.is_some());
                 report.n_degraded.0 += client.n_degraded.0;
                 report.n_degraded.1 += client.n_degraded.1;
             }

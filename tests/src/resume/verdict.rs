@@ -1,10 +1,14 @@
 //! What publishers were told against what clients were sent.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use tokio::time::Instant;
 
+use super::screen::Screen;
 use crate::client_log::seq_of;
 
 /// What one publisher sent, one event after the other, and was told.
@@ -14,6 +18,8 @@ pub struct PublisherRecord {
     pub name: String,
     /// What makes each event unlike all others, in the order in which they were first sent.
     pub sent: Vec<String>,
+    /// The events themselves, as JSON, by what makes them unlike all others.
+    pub events: HashMap<String, String>,
     /// What was acknowledged, in that order.
     pub acked: Vec<Acked>,
     /// Answers that should not be: refusals, and events that were never taken.
@@ -44,6 +50,10 @@ pub struct ClientRecord {
     pub began: u64,
     /// What came, in order.
     pub sights: Vec<Sight>,
+    /// What the events have come to, for a client that keeps a screen rather than `sights`.
+    pub screen: Option<Screen>,
+    /// Events that the screen was changed by, preludes included.
+    pub n_shown: usize,
     /// What no stream should do.
     pub complaints: Vec<String>,
     /// How many streams it opened.
@@ -107,6 +117,8 @@ pub enum What {
     BeganTooFar,
     /// A client never had a cursor.
     NeverBegan,
+    /// What a client's screen shows is not what the log's events come to.
+    Screen,
     /// A client or publisher was answered as nobody should be.
     Complaint,
     /// Clients were without news for too long after a fault was over.
@@ -250,6 +262,10 @@ impl Truth {
                 }
             }
         }
+        if let Some(screen) = &client.screen {
+            self.check_screen(client, screen, publishers);
+            return self.check_beginning(client, attached_at, publishers);
+        }
         let missing: Vec<(u64, String)> = self
             .by_number
             .range(client.began.saturating_add(1)..)
@@ -261,6 +277,37 @@ impl Truth {
             let what = if is_acked { What::Lost } else { What::Unshared };
             self.find(what, who, text);
         }
+        self.check_beginning(client, attached_at, publishers);
+    }
+
+    /// Compares a screen with what the log's events come to.
+    fn check_screen(
+        &mut self,
+        client: &ClientRecord,
+        screen: &Screen,
+        publishers: &[PublisherRecord],
+    ) {
+        let (mut truth, from) = screen.begin_again(client.began);
+        for (_, mark) in self.by_number.range(from..).map(|(_, known)| known) {
+            let event = publishers
+                .iter()
+                .find_map(|publisher| publisher.events.get(mark));
+            // What nobody has sent is a finding already.
+            if let Some(Ok(event)) = event.map(|text| serde_json::from_str(text)) {
+                truth.apply(&event);
+            }
+        }
+        if let Some(difference) = screen.difference(&truth) {
+            self.find(What::Screen, &client.name, difference);
+        }
+    }
+
+    fn check_beginning(
+        &mut self,
+        client: &ClientRecord,
+        attached_at: Instant,
+        publishers: &[PublisherRecord],
+    ) {
         let too_early = publishers
             .iter()
             .flat_map(|publisher| &publisher.acked)
@@ -270,100 +317,7 @@ impl Truth {
             });
         if let Some(acked) = too_early {
             let text = format!("after {}, and {} was sent later", client.began, acked.id);
-            self.find(What::BeganTooFar, who, text);
+            self.find(What::BeganTooFar, &client.name, text);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(seq: u64) -> String {
-        format!("aaaaaaaa.{seq}.bbbbb")
-    }
-
-    fn publisher(n: u64) -> PublisherRecord {
-        let mark = |seq: u64| format!("event {seq}");
-        let acked = |seq| Acked {
-            mark: mark(seq),
-            id: id(seq),
-            sent_at: Instant::now(),
-        };
-        PublisherRecord {
-            name: "publisher".to_owned(),
-            sent: (1..=n).map(mark).collect(),
-            acked: (1..=n).map(acked).collect(),
-            ..PublisherRecord::default()
-        }
-    }
-
-    fn client(seqs: &[u64]) -> ClientRecord {
-        let sight = |seq: &u64| Sight::Event {
-            id: id(*seq),
-            mark: format!("event {seq}"),
-        };
-        ClientRecord {
-            name: "client".to_owned(),
-            attached_at: Some(Instant::now()),
-            sights: seqs.iter().map(sight).collect(),
-            ..ClientRecord::default()
-        }
-    }
-
-    fn found(publisher: PublisherRecord, client: ClientRecord) -> Vec<What> {
-        let findings = check(&[publisher], &[client]);
-        findings.iter().map(|finding| finding.what).collect()
-    }
-
-    #[test]
-    fn a_client_with_everything_in_order_is_well() {
-        assert_eq!(found(publisher(4), client(&[1, 2, 3, 4])), []);
-        // What it began behind was sent before it came.
-        let publisher = publisher(4);
-        let mut late = client(&[3, 4]);
-        late.began = 2;
-        assert_eq!(found(publisher, late), []);
-    }
-
-    #[test]
-    fn each_broken_promise_has_its_name() {
-        assert_eq!(found(publisher(3), client(&[1, 3])), [What::Lost]);
-        assert_eq!(found(publisher(3), client(&[1, 2])), [What::Lost]);
-        assert_eq!(found(publisher(3), client(&[1, 2, 2, 3])), [What::Twice]);
-        assert_eq!(found(publisher(3), client(&[1, 3, 2])), [What::OutOfOrder]);
-        assert_eq!(found(publisher(2), client(&[1, 2, 3])), [What::Phantom]);
-
-        let mut unacked = publisher(3);
-        unacked.acked.remove(1);
-        let clients = [client(&[1, 2, 3]), client(&[1, 3])];
-        let findings = check(&[unacked], &clients);
-        assert_eq!(findings.len(), 1, "{findings:?}");
-        assert_eq!(findings[0].what, What::Unshared);
-
-        let mut gap = client(&[1, 3]);
-        let reason = "trimmed".to_owned();
-        gap.sights.insert(1, Sight::Gap { reason, to: 2 });
-        assert_eq!(found(publisher(3), gap), [What::Gap]);
-
-        let mut other = client(&[1, 2]);
-        other.sights[1] = Sight::Event {
-            id: id(2),
-            mark: "event 1".to_owned(),
-        };
-        assert_eq!(found(publisher(2), other), [What::Differs, What::Repeated]);
-
-        let mut swapped = publisher(3);
-        swapped.acked.swap(0, 1);
-        assert_eq!(found(swapped, client(&[1, 2, 3])), [What::AckOrder]);
-
-        let mut silent = client(&[]);
-        silent.attached_at = None;
-        assert_eq!(found(publisher(1), silent), [What::NeverBegan]);
-
-        let mut ahead = client(&[3]);
-        ahead.began = 2;
-        ahead.attached_at = Some(Instant::now() - std::time::Duration::from_secs(1));
-        assert_eq!(found(publisher(3), ahead), [What::BeganTooFar]);
     }
 }
