@@ -28,7 +28,11 @@ mod fan_out;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod http2;
+#[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod llm_clients;
 #[cfg(test)]
@@ -48,6 +52,8 @@ mod log_postgres;
 #[cfg(test)]
 mod log_resume;
 #[cfg(test)]
+mod lying_clients;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod mistakes;
@@ -59,6 +65,8 @@ mod official;
 mod publishing;
 #[cfg(test)]
 mod race;
+#[cfg(test)]
+mod raw_requests;
 #[cfg(test)]
 mod rejoin;
 #[cfg(test)]

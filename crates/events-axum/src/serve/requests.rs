@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::Future,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -11,26 +12,37 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    http::{Request, Response},
+    http::{HeaderValue, Method, Request, Response, header},
 };
 use hyper::{body::Incoming, service::Service};
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 use pin_project_lite::pin_project;
 
-use super::handover::{Handover, Outgoing};
+use super::{
+    handover::{Handover, Outgoing},
+    proxies::Proxies,
+};
+use crate::ClientAddress;
 
 /// Answers requests with an application.
 #[derive(Clone, Debug)]
 pub(super) struct Requests {
     app: TowerToHyperService<Router>,
+    /// Who is at the other end of the socket, and whom we believe.
+    peer: (IpAddr, Arc<Proxies>),
     /// Of a connection that can be taken over.
     handover: Option<Arc<Handover>>,
 }
 
 impl Requests {
-    pub(super) fn new(app: Router, handover: Option<Arc<Handover>>) -> Self {
+    pub(super) fn new(
+        app: Router,
+        peer: (IpAddr, Arc<Proxies>),
+        handover: Option<Arc<Handover>>,
+    ) -> Self {
         Self {
             app: TowerToHyperService::new(app),
+            peer,
             handover,
         }
     }
@@ -41,11 +53,20 @@ impl Service<Request<Incoming>> for Requests {
     type Error = Infallible;
     type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Answering {
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
+        let (peer, proxies) = &self.peer;
+        let client = ClientAddress(proxies.client(*peer, request.headers()));
+        request.extensions_mut().insert(client);
+        // hyper drops a Content-Length beside it without a word, so a proxy may see another end of this request than we
+        // do. RFC 9112, 6.3: then the connection is closed behind the answer.
+        // Behind a CONNECT stands what is for somebody else.
+        let is_last = request.headers().contains_key(header::TRANSFER_ENCODING)
+            || request.method() == Method::CONNECT;
         let handover = self.handover.as_ref();
         let offer = handover.filter(|handover| handover.could_take(&request));
         Answering {
             offer: offer.cloned(),
+            is_last,
             answer: self.app.call(request),
         }
     }
@@ -56,6 +77,8 @@ pin_project! {
     pub(super) struct Answering {
         // Whom it may be offered to.
         offer: Option<Arc<Handover>>,
+        // Whether no further request of the connection is read.
+        is_last: bool,
         #[pin]
         answer: TowerToHyperServiceFuture<Router, Request<Incoming>>,
     }
@@ -66,7 +89,11 @@ impl Future for Answering {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response: Response<Body> = ready!(this.answer.poll(context))?;
+        let mut response: Response<Body> = ready!(this.answer.poll(context))?;
+        if *this.is_last {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         Poll::Ready(Ok(match this.offer.take() {
             Some(handover) => handover.offer(response),
             None => response.map(Outgoing::kept),

@@ -2,6 +2,7 @@
 
 mod faulty;
 mod outages;
+mod stampede;
 mod together;
 mod whole;
 
