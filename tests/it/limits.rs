@@ -55,7 +55,7 @@ async fn settings_that_allow_more_memory_than_there_may_be_are_refused_with_what
             assert!(line.contains(part), "{part} is not in {line}");
         }
     }
-    let lower = "[limits]\nmemory = \"1GiB\"\nconnections = 500\nstreams = 500\nbodies = 64\nlarge_bodies = \
+    let lower = "[limits]\nmemory = \"2GiB\"\nconnections = 500\nstreams = 500\nbodies = 64\nlarge_bodies = \
                  4\nlive_requests = 16\nusers = 10000\norder_bytes = \"64MiB\"\nthreads_bytes = \
                  \"16MiB\"\nbody_bytes = \"1MiB\"\nuser_id_bytes = 64\n[history]\ntotal_bytes = \"64MiB\"\n";
     std::fs::write(&file, lower)?;
