@@ -32,7 +32,11 @@ mod half_open;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod http2;
+#[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod llm_clients;
 #[cfg(test)]
@@ -52,6 +56,8 @@ mod log_postgres;
 #[cfg(test)]
 mod log_resume;
 #[cfg(test)]
+mod lying_clients;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod mistakes;
@@ -63,6 +69,8 @@ mod official;
 mod publishing;
 #[cfg(test)]
 mod race;
+#[cfg(test)]
+mod raw_requests;
 #[cfg(test)]
 mod rejoin;
 #[cfg(test)]

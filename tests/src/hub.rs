@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Uri};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use events_axum::serve::Server;
+use events_axum::serve::{ConnectionLimits, Server};
 use events_axum::{RequestContext, StreamConfig, StreamState, hub_router};
 use events_broadcast::Limits;
 use events_core::UserId;
@@ -28,6 +28,8 @@ pub struct HubOptions {
     pub limits: Limits,
     /// Settings of the streams and of publishing.
     pub streams: StreamConfig,
+    /// Bounds of sockets.
+    pub connections: ConnectionLimits,
 }
 
 /// A running hub; dropping it closes its listener and lets go of its connections.
@@ -51,7 +53,11 @@ impl Hub {
     ///
     /// Nothing is left behind when the future is dropped.
     pub async fn start(options: HubOptions) -> io::Result<Self> {
-        let HubOptions { limits, streams } = options;
+        let HubOptions {
+            limits,
+            streams,
+            connections,
+        } = options;
         let router = EventRouter::new(RouterConfig {
             limits,
             ..RouterConfig::default()
@@ -65,6 +71,7 @@ impl Hub {
         let app = hub_router(state.clone()).layer(from_fn(name_user));
         let mut server = JoinSet::new();
         let serving = Server::new(listener, app)
+            .with_limits(connections)
             .with_edge(state.edge().clone())
             .take_over(takes_over());
         server.spawn(serving.run(drained));

@@ -6,7 +6,7 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{Path, Query, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -25,7 +25,7 @@ use crate::{
     body::Manner,
     metrics::Bound,
     query::{HeartbeatForm, read_time},
-    receive::receive,
+    receive::{check_coding, receive},
     source::Source,
     streams::stream,
 };
@@ -54,8 +54,10 @@ async fn connect(
     State(state): State<StreamState>,
     context: RequestContext,
     query: Result<Query<ConnectQuery>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    check_coding(&headers)?;
     let most = (state.inner.config.ndjson_bytes, Bound::BodyBytes);
     let body = receive(&state, body, most).await?;
     let Query(query) =
@@ -70,7 +72,7 @@ async fn connect(
         return Err(Problem::draining());
     }
     state.check_user(context.user_id())?;
-    let place = state.take_place()?;
+    let place = state.take_place(&context)?;
     let generation = Generation::of(&input);
     let thread = input.thread_id.clone();
     let _open = state.open_user(context.user_id()).await?;

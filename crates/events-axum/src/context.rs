@@ -9,7 +9,7 @@ use events_models::ContextSummary;
 use events_router::EventRouter;
 use serde::{Deserialize, Serialize};
 
-use crate::Problem;
+use crate::{ClientAddress, Problem};
 
 /// What somebody may do beside reading their own streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,7 @@ pub struct RequestContext {
     publishes_for: Option<Arc<[UserPattern]>>,
     issued_ms: Option<i64>,
     expires_ms: Option<i64>,
+    address: Option<ClientAddress>,
 }
 
 impl RequestContext {
@@ -95,6 +96,7 @@ impl RequestContext {
             publishes_for: None,
             issued_ms: None,
             expires_ms: None,
+            address: None,
         }
     }
 
@@ -137,6 +139,11 @@ impl RequestContext {
         self.expires_ms
     }
 
+    /// Returns where the request comes from, if the server in front has said so; see [`ClientAddress`].
+    pub(crate) const fn address(&self) -> Option<ClientAddress> {
+        self.address
+    }
+
     /// Tells whether the user may see and end everybody's connections.
     #[must_use]
     pub const fn is_operator(&self) -> bool {
@@ -164,11 +171,12 @@ impl<S: Sync> FromRequestParts<S> for RequestContext {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        parts
-            .extensions
-            .get::<Self>()
-            .cloned()
-            .ok_or_else(Problem::unauthenticated)
+        let context = parts.extensions.get::<Self>().cloned();
+        let context = context.ok_or_else(Problem::unauthenticated)?;
+        Ok(Self {
+            address: parts.extensions.get().copied(),
+            ..context
+        })
     }
 }
 

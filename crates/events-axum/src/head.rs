@@ -37,16 +37,17 @@ pub(crate) fn first_bytes(cursor: Option<EventId>) -> Vec<u8> {
 
 /// Makes the last bytes: reconnection time, and the reason unless the client wants none.
 pub(crate) fn last_bytes(reason: ClosingReason, has_control: bool) -> Vec<u8> {
+    let retry_ms = if matches!(reason, ClosingReason::Replaced) {
+        REPLACED_RETRY_MS
+    } else {
+        retry_ms()
+    };
+    last_bytes_with(retry_ms, reason, has_control)
+}
+
+fn last_bytes_with(retry_ms: u64, reason: ClosingReason, has_control: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
-    let is_replaced = matches!(reason, ClosingReason::Replaced);
-    encode_retry(
-        if is_replaced {
-            REPLACED_RETRY_MS
-        } else {
-            retry_ms()
-        },
-        &mut out,
-    );
+    encode_retry(retry_ms, &mut out);
     if has_control {
         // The reasons that we send have a JSON form.
         let _ = Closing { reason }.encode(&mut out);
@@ -57,6 +58,13 @@ pub(crate) fn last_bytes(reason: ClosingReason, has_control: bool) -> Vec<u8> {
 /// Answers a stream that cannot be opened now: a browser never retries after an error status.
 pub(crate) fn come_back_later() -> Response {
     stream_response(Body::from(last_bytes(ClosingReason::Draining, true)))
+}
+
+/// The same, and not before so many seconds are over.
+pub(crate) fn come_back_after(seconds: Option<u64>) -> Response {
+    let retry_ms = seconds.unwrap_or_default() * 1_000 + retry_ms();
+    let bytes = last_bytes_with(retry_ms, ClosingReason::Draining, true);
+    stream_response(Body::from(bytes))
 }
 
 /// Puts the headers of a stream around its body.

@@ -40,6 +40,8 @@
 //! 7. A token, ticket or cookie is never shown: not in a log, a span, a metric or an answer to others.
 
 mod a2a;
+mod address;
+mod admission;
 mod agui;
 #[cfg(feature = "auth")]
 pub mod auth;
@@ -55,6 +57,7 @@ mod operations;
 mod parting;
 mod publish;
 mod query;
+mod rates;
 mod receive;
 mod reject;
 mod revocations;
@@ -72,12 +75,15 @@ mod wrapped;
 mod tests;
 
 pub use a2a::{A2AConfig, CardConfig, a2a_router};
+pub use address::ClientAddress;
+pub use admission::Rates;
 pub use agui::agui_router;
 pub use context::{ContextProvider, RequestContext, Role, RouterContexts, UserPattern};
 pub use handmade::{StreamWithGuard, create_sse_stream, standard_keep_alive};
 pub use metrics::{Bound, Edge};
-pub use operations::operations_router;
+pub use operations::{metrics_router, operations_router};
 pub use publish::publish_router;
+pub use rates::Rate;
 pub use reject::Problem;
 pub use state::{StreamConfig, StreamState};
 pub use streams::stream_router;

@@ -13,10 +13,14 @@ use events_sse::{NDJSON_CONTENT_TYPE, NdjsonDecoder, NdjsonItem};
 use futures_util::stream;
 use http_body_util::BodyExt;
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep, sleep_until},
+};
 
 use crate::{
     Problem, StreamState,
+    admission::Cost,
     metrics::Bound,
     publish::{Target, with_id},
 };
@@ -41,6 +45,8 @@ struct Live {
     /// Event lines so far; keep-alives and empty lines do not count, since a retry may have other ones.
     n_events: usize,
     has_ended: bool,
+    /// Nothing more is read before this: what has come is more than may be published in the time.
+    rests_until: Option<Instant>,
     /// Completes when whoever publishes may not go on: the token has expired or was revoked.
     is_over: Pin<Box<dyn Future<Output = ()> + Send>>,
     _place: OwnedSemaphorePermit,
@@ -76,6 +82,7 @@ pub(crate) async fn publish_live(
         event_limit,
         n_events: 0,
         has_ended: false,
+        rests_until: None,
         _place: place,
     };
     let receipts = stream::unfold(live, |mut live| async move {
@@ -112,8 +119,9 @@ impl Live {
         let drain = self.state.inner.drain.clone();
         let idle = self.state.inner.config.live_idle;
         while !self.has_ended {
+            let rests_until = self.rests_until.unwrap_or_else(Instant::now);
             let lines = tokio::select! {
-                frame = self.body.frame() => match frame {
+                frame = self.body.frame(), if self.rests_until.is_none() => match frame {
                     Some(Ok(frame)) => frame.into_data().map(|bytes| self.read(&bytes)).unwrap_or_default(),
                     Some(Err(error)) => {
                         // The producer is gone; nobody reads an answer.
@@ -122,6 +130,10 @@ impl Live {
                     }
                     None => self.finish(),
                 },
+                () = sleep_until(rests_until), if self.rests_until.is_some() => {
+                    self.rests_until = None;
+                    continue;
+                }
                 () = drain.begun() => {
                     self.has_ended = true;
                     // Line 0 is none of the producer's: what it has not had an answer for, it sends again elsewhere.
@@ -131,7 +143,7 @@ impl Live {
                     self.has_ended = true;
                     return Some(receipt(0, Err(Problem::bad_token())));
                 }
-                () = tokio::time::sleep(idle) => {
+                () = sleep(idle), if self.rests_until.is_none() => {
                     self.has_ended = true;
                     let detail = format!(
                         "nothing was sent for {} s: send a line that begins with a colon now and then",
@@ -151,6 +163,7 @@ impl Live {
 
     fn read(&mut self, mut bytes: &[u8]) -> Vec<Line> {
         let mut lines = Vec::new();
+        let n_bytes = bytes.len();
         while let Some(item) = self.decoder.decode(&mut bytes) {
             lines.extend(line(
                 &self.target,
@@ -159,7 +172,18 @@ impl Live {
                 &item,
             ));
         }
+        self.pay(lines.len(), n_bytes);
         lines
+    }
+
+    /// Counts what has come. A producer that sends too fast is read more slowly: its lines are in the log, each with
+    /// its answer, and what it has not sent yet waits with it.
+    fn pay(&mut self, n_events: usize, n_bytes: usize) {
+        let cost = Cost::new(n_events, n_bytes);
+        if let Some((wait, bound)) = self.state.owe_publish(&self.target, cost) {
+            self.state.inner.metrics.hit(bound);
+            self.rests_until = Some(Instant::now() + wait);
+        }
     }
 
     fn finish(&mut self) -> Vec<Line> {

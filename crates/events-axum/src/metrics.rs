@@ -39,7 +39,7 @@ pub(crate) struct BoundHit {
 macro_rules! bounds {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// The bounds of the HTTP edge and of the server in front of it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Bound {
             $($(#[$doc])* $name,)*
@@ -64,6 +64,8 @@ bounds! {
     Connections = "connections",
     /// Sockets of one address.
     ConnectionsPerAddress = "connections_per_address",
+    /// Open files of the process, so that no client can be accepted.
+    OpenFiles = "open_files",
     /// The time in which a client has to say something.
     HeadTime = "head_time",
     /// The head of a request.
@@ -86,6 +88,18 @@ bounds! {
     LiveRequests = "live_requests",
     /// The silence of a live publish request.
     LiveIdle = "live_idle",
+    /// Streams that a user opens in a time.
+    AttachRate = "attach_rate",
+    /// Streams that an address opens in a time.
+    AttachRatePerAddress = "attach_rate_per_address",
+    /// Events that are published for a user in a time.
+    PublishRate = "publish_rate",
+    /// Bytes that are published for a user in a time.
+    PublishBytes = "publish_bytes",
+    /// Events that a publisher publishes in a time.
+    PublisherRate = "publisher_rate",
+    /// Bytes that a publisher publishes in a time.
+    PublisherBytes = "publisher_bytes",
     /// A user's id.
     UserIdBytes = "user_id_bytes",
     /// Users whose revocation is remembered.

@@ -61,7 +61,28 @@ async fn ready(State(state): State<StreamState>) -> Response {
     }
 }
 
-async fn metrics(State(state): State<StreamState>) -> Response {
+/// `/metrics` and health, whoever asks: for a listener of its own, which only those reach who may see them.
+pub fn metrics_router(state: StreamState) -> Router {
+    Router::new()
+        .route("/health/live", get(async || "live\n"))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(all_metrics))
+        .with_state(state)
+}
+
+/// Refuses those who may not see how much goes on, where it is asked who they are.
+async fn metrics(
+    State(state): State<StreamState>,
+    context: Result<RequestContext, Problem>,
+) -> Result<Response, Problem> {
+    if state.inner.config.operator_metrics && !context?.is_operator() {
+        let detail = "only an operator may read the metrics here; see metrics.listen";
+        return Err(Problem::not_operator(detail));
+    }
+    Ok(all_metrics(State(state)).await)
+}
+
+async fn all_metrics(State(state): State<StreamState>) -> Response {
     let mut text = String::new();
     let written = encode_registry(&mut text, &registry(&state)).and_then(|()| {
         state.write_more_metrics(&mut text);

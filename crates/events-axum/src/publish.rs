@@ -18,9 +18,10 @@ use serde::Deserialize;
 
 use crate::{
     Problem, RequestContext, StreamState,
+    admission::Cost,
     metrics::Bound,
     query::read_time,
-    receive::{discard, receive},
+    receive::{check_coding, discard, receive},
     tenure::Tenure,
 };
 
@@ -164,6 +165,7 @@ impl FromRequestParts<StreamState> for Target {
         };
         let user = UserId::from(user);
         state.check_user(&user)?;
+        state.check_user(context.user_id())?;
         if !context.may_publish_for(&user) {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
@@ -173,8 +175,9 @@ impl FromRequestParts<StreamState> for Target {
         if state.is_draining() {
             return Err(Problem::draining());
         }
+        check_coding(&parts.headers)?;
         let msg_id = fields.msg_id.or_else(|| idempotency_key(&parts.headers));
-        Ok(Self {
+        let target = Self {
             a2a_version: a2a_version(&parts.headers)?,
             tenure: state.tenure(&context),
             publisher: context.user_id().clone(),
@@ -191,7 +194,11 @@ impl FromRequestParts<StreamState> for Target {
                 .map(MsgId::new)
                 .transpose()
                 .map_err(|error| Problem::bad_request(error.to_string()))?,
-        })
+        };
+        let length = parts.headers.get(header::CONTENT_LENGTH);
+        let n_bytes = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        state.look_at_publish(&target, n_bytes)?;
+        Ok(target)
     }
 }
 
@@ -268,6 +275,7 @@ async fn publish_body(
     let (items, lines) = if target.form == Form::Json {
         let most = (event_limit + JSON_SLACK, Bound::EventBytes);
         let body = receive(state, body, most).await?;
+        state.admit_publish(target, Cost::of_one(&body.bytes))?;
         let item = target
             .read(&body.bytes)
             .map_err(|invalid| Problem::of_invalid(&invalid))?;
@@ -275,6 +283,7 @@ async fn publish_body(
     } else if target.form == Form::Lines {
         let most = (state.inner.config.ndjson_bytes, Bound::BodyBytes);
         let body = receive(state, body, most).await?;
+        state.admit_publish(target, Cost::of_lines(&body.bytes))?;
         read_lines(target, &body.bytes, event_limit)?
     } else {
         discard(body).await;

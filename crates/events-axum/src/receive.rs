@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::body::{Body, Bytes};
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, header},
+};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::{
@@ -16,6 +19,21 @@ use crate::{Problem, StreamConfig, StreamState, metrics::Bound};
 const MAX_DISCARD: usize = 16 << 20;
 /// How long that may take.
 const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+/// Checks that a body is not compressed.
+///
+/// # Errors
+///
+/// 415.
+pub(crate) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let is_plain = |value: &[u8]| value.is_empty() || value.eq_ignore_ascii_case(b"identity");
+    if codings.all(|value| is_plain(value.as_bytes().trim_ascii())) {
+        Ok(())
+    } else {
+        Err(Problem::coded())
+    }
+}
 
 /// A whole body. As long as it is there, it counts as one that is received.
 #[derive(Debug)]

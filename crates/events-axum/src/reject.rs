@@ -1,5 +1,7 @@
 //! The one place that turns errors into statuses: problem documents after RFC 9457.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -34,6 +36,9 @@ pub struct Problem {
     rule: Option<u8>,
     #[serde(skip)]
     retry_after: Option<u64>,
+    /// The body was coded, and may not be.
+    #[serde(skip)]
+    is_coded: bool,
     /// There was a token, and it was not good.
     #[serde(skip)]
     is_bad_token: bool,
@@ -54,6 +59,7 @@ impl Problem {
             path: None,
             rule: None,
             retry_after: None,
+            is_coded: false,
             is_bad_token: false,
             bound: None,
         }
@@ -114,6 +120,36 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
             .retry_after(1)
             .at_bound(bound)
+    }
+
+    /// A client that does something more often than it may; `wait` is the time after which it may again.
+    pub(crate) fn too_often(detail: &str, wait: Duration, bound: Bound) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let detail = format!("{detail}; try again in {} s", seconds.max(1));
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+            .retry_after(seconds.max(1))
+            .at_bound(bound)
+    }
+
+    /// A body with a content coding. None is taken, because a small body could become any amount of memory.
+    pub(crate) fn coded() -> Self {
+        Self {
+            is_coded: true,
+            ..Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "bodies are taken as they are: send it again without Content-Encoding",
+            )
+        }
+    }
+
+    /// Returns what was wrong.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Returns after how many seconds the client should try again.
+    pub(crate) const fn wait_seconds(&self) -> Option<u64> {
+        self.retry_after
     }
 
     pub(crate) fn too_slow(detail: String, bound: Bound) -> Self {
@@ -237,6 +273,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry_after = self.retry_after;
+        let is_coded = self.is_coded;
         // RFC 6750, 3.
         let challenge = match status {
             StatusCode::UNAUTHORIZED if self.is_bad_token => Some("Bearer error=\"invalid_token\""),
@@ -255,6 +292,11 @@ impl IntoResponse for Problem {
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static(challenge),
             );
+        }
+        if is_coded {
+            // RFC 9110, 15.5.16: so the client knows that it is the coding.
+            let identity = HeaderValue::from_static("identity");
+            headers.insert(header::ACCEPT_ENCODING, identity);
         }
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -6,6 +6,7 @@ mod direct;
 mod handover;
 mod limit;
 mod opening;
+mod proxies;
 mod requests;
 mod socket;
 mod stream_tasks;
@@ -32,12 +33,13 @@ use limit::Addresses;
 
 pub use crate::head::TakeOver;
 pub use limit::ConnectionLimits;
+pub use proxies::{NotProxies, Proxies};
 
 /// Serves an axum application, in place of `axum::serve`, with the bounds that a server of long streams needs.
 ///
 /// HTTP/1.1, and HTTP/2 by prior knowledge, without TLS. A long answer over HTTP/1.1 is given the socket: see
 /// [`Server::take_over`]. Against `axum::serve` it has: a time for the head of a request,
-/// caps of connections over all clients and of one address, a bound on what the system keeps for a client that does not
+/// caps of connections over all clients and of one address, the client's address for the application, a bound on what the system keeps for a client that does not
 /// read, a time after which a client that acknowledges nothing is given up, a back-off when the process is out of
 /// file descriptors, and an end with a limit.
 ///
@@ -58,6 +60,7 @@ pub struct Server {
     limits: ConnectionLimits,
     edge: Edge,
     takes_over: bool,
+    proxies: Proxies,
 }
 
 /// How serving ends.
@@ -84,6 +87,7 @@ impl Server {
             limits: ConnectionLimits::default(),
             edge: Edge::default(),
             takes_over: true,
+            proxies: Proxies::default(),
         }
     }
 
@@ -91,6 +95,13 @@ impl Server {
     #[must_use]
     pub const fn with_limits(mut self, limits: ConnectionLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Believes these proxies about where a request comes from. Their own sockets are not counted by address.
+    #[must_use]
+    pub fn with_proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
         self
     }
 
@@ -146,6 +157,7 @@ impl Server {
             limits,
             edge,
             takes_over,
+            proxies,
         } = self;
         let max_connections = limits.most();
         let addresses = Addresses::default();
@@ -157,6 +169,7 @@ impl Server {
             limits,
             edge: edge.clone(),
             takes_over,
+            proxies: Arc::new(proxies),
             goodbye,
         };
         let mut connections = JoinSet::new();
@@ -171,7 +184,9 @@ impl Server {
                     edge.set_sockets(connections.len());
                 }
                 (stream, address, permit) = next_connection(&listener, &permits, &edge, &mut backoff) => {
-                    let Some(place) = addresses.take(address.to_canonical(), limits.per_address) else {
+                    let address = address.to_canonical();
+                    let most = if terms.proxies.has(address) { usize::MAX } else { limits.per_address };
+                    let Some(place) = addresses.take(address, most) else {
                         edge.hit(Bound::ConnectionsPerAddress);
                         continue;
                     };
@@ -226,6 +241,7 @@ async fn next_connection(
             }
             Err(error) if backoff::is_of_one_client(&error) => {}
             Err(error) => {
+                edge.hit(Bound::OpenFiles);
                 let delay = backoff.next_delay();
                 tracing::warn!(%error, ?delay, "cannot accept; trying again");
                 tokio::time::sleep(delay).await;

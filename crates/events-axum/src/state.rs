@@ -14,7 +14,8 @@ use events_sse::HEARTBEAT_INTERVAL;
 use tokio::sync::Semaphore;
 
 use crate::{
-    A2AConfig, ContextProvider, Edge, Problem, RequestContext, RouterContexts,
+    A2AConfig, ContextProvider, Edge, Problem, Rates, RequestContext, RouterContexts,
+    admission::Admission,
     body::EventBody,
     drain::Drain,
     metrics::{Bound, Metrics},
@@ -49,6 +50,10 @@ pub struct StreamConfig {
     pub live_idle: Duration,
     /// The longest user id, in bytes.
     pub user_id_bytes: usize,
+    /// How often streams may be opened, and how much may be published in a time.
+    pub rates: Rates,
+    /// Whether `/metrics` is for operators only. By default it is for everybody who reaches it, as scrapers expect.
+    pub operator_metrics: bool,
 }
 
 impl StreamConfig {
@@ -76,7 +81,7 @@ impl StreamConfig {
     /// Computes the most bytes that streams and bodies can take at the same time, without what the server in front
     /// holds for its connections. The parts are named.
     #[must_use]
-    pub fn worst_case_parts(&self, limits: &Limits) -> [(&'static str, usize); 5] {
+    pub fn worst_case_parts(&self, limits: &Limits) -> [(&'static str, usize); 6] {
         let per_stream = Self::STREAM_BYTES + size_of::<EventBody>() + limits.connection_bytes();
         let largest = self.ndjson_bytes.max(limits.event_bytes);
         let per_live = Self::LIVE_BYTES + 2 * limits.event_bytes;
@@ -94,6 +99,7 @@ impl StreamConfig {
             ),
             ("live requests", self.live_requests.saturating_mul(per_live)),
             ("revocations", Revocations::worst_case(self.user_id_bytes)),
+            ("rates", Admission::worst_case(self.user_id_bytes)),
         ]
     }
 }
@@ -113,6 +119,8 @@ impl Default for StreamConfig {
             live_requests: 256,
             live_idle: Duration::from_secs(300),
             user_id_bytes: 256,
+            rates: Rates::default(),
+            operator_metrics: false,
         }
     }
 }
@@ -138,6 +146,7 @@ pub(crate) struct Inner {
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) large_bodies: Arc<Semaphore>,
     pub(crate) live_requests: Arc<Semaphore>,
+    pub(crate) admission: Admission,
 }
 
 impl StreamState {
@@ -162,6 +171,7 @@ impl StreamState {
         contexts: Arc<dyn ContextProvider>,
     ) -> Self {
         let drain = Drain::new(config.drain_window);
+        let per_user = router.store().limits().connections_per_user;
         let permits = |n: usize| Arc::new(Semaphore::new(n.min(Semaphore::MAX_PERMITS)));
         Self {
             inner: Arc::new(Inner {
@@ -169,6 +179,7 @@ impl StreamState {
                 bodies: permits(config.bodies),
                 large_bodies: permits(config.large_bodies),
                 live_requests: permits(config.live_requests),
+                admission: Admission::new(&config.rates, per_user),
                 router,
                 config,
                 contexts,

@@ -19,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::{
     Problem, RequestContext, StreamState,
     body::{EventBody, Manner, Prelude, Restate},
-    head::{come_back_later, stream_response},
+    head::{come_back_after, come_back_later, stream_response},
     metrics::Bound,
     query::StreamQuery,
     source::Source,
@@ -200,11 +200,16 @@ impl StreamState {
             self.count_bound(&problem);
             return Err(problem.into_response().into());
         }
-        self.take_place().map_err(|_full| come_back_later().into())
+        self.take_place(context)
+            .map_err(|problem| come_back_after(problem.wait_seconds()).into())
     }
 
-    /// Takes a place among all streams.
-    pub(crate) fn take_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+    /// Takes a place among all streams, if one may be opened now.
+    pub(crate) fn take_place(
+        &self,
+        context: &RequestContext,
+    ) -> Result<OwnedSemaphorePermit, Problem> {
+        self.admit_stream(context)?;
         Arc::clone(&self.inner.streams)
             .try_acquire_owned()
             .map_err(|_full| {

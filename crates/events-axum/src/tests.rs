@@ -5,6 +5,7 @@ mod bounds;
 mod frames;
 mod operations;
 mod publishing;
+mod rates;
 mod streams;
 
 use std::time::Duration;

@@ -6,7 +6,7 @@ use events_broadcast::Limits;
 use events_core::{Clock, SystemClock};
 use events_models::agui::fold;
 
-use crate::replica::{PAGE_BYTES, READS_AT_ONCE};
+use crate::replica::PAGE_BYTES;
 
 /// Bounds of an [`EventRouter`](crate::EventRouter).
 #[derive(Clone, Debug)]
@@ -36,6 +36,9 @@ pub struct RouterConfig {
     /// Bytes of order state over all users: threads, tasks, message ids, contexts. Beyond it users that have been
     /// idle for [`RouterConfig::dedupe_age`] are forgotten, and when there is none, publishing is refused.
     pub order_bytes: usize,
+    /// Logs of users that are read at the same time, by a router that stands on a log; whoever opens another one waits.
+    /// Each may hold a user's whole history.
+    pub catch_ups: usize,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -56,6 +59,7 @@ impl Default for RouterConfig {
             // Room for the users that have a log by default, each with a short run and the ids of its messages: such
             // a user is charged some 7 KiB.
             order_bytes: 1 << 30,
+            catch_ups: 16,
             clock: Arc::new(SystemClock),
         }
     }
@@ -82,7 +86,8 @@ impl RouterConfig {
             .bytes
             .saturating_add(self.fold_bytes)
             .saturating_mul(2);
-        READS_AT_ONCE.saturating_mul(of_user.saturating_add(PAGE_BYTES))
+        self.catch_ups
+            .saturating_mul(of_user.saturating_add(PAGE_BYTES))
     }
 
     /// Computes the most bytes that the logs and the order state of a router can take, without connections and

@@ -100,7 +100,7 @@ impl EventRouter {
         limits.event_bytes = limits.event_bytes.min(log.max_record_bytes());
         let clock = Arc::clone(&config.clock);
         let store = LogStore::mirror(limits.clone(), clock, log.epoch(), log.is_dense());
-        let (shared, started) = Shared::new(log, limits.users);
+        let (shared, started) = Shared::new(log, limits.users, config.catch_ups);
         let router = Self::on(config, store, Some(Arc::clone(&shared)));
         let replica = Replica::new(router.clone(), shared, started);
         (router, replica)

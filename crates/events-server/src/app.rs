@@ -6,8 +6,8 @@ use axum::{Router, http::StatusCode, middleware};
 use events_axum::{
     Problem, StreamState,
     auth::{Auth, KeyError, authenticate},
-    hub_router,
-    serve::{Ending, Server},
+    hub_router, metrics_router,
+    serve::{Ending, Proxies, Server},
 };
 use events_router::{EventRouter, LogHealth, Replica};
 use tokio::{net::TcpListener, task::JoinSet, time::MissedTickBehavior};
@@ -87,6 +87,9 @@ pub struct Hub {
     drain_window: Duration,
     connections: ConnectionLimits,
     takes_over: bool,
+    proxies: Proxies,
+    /// Where metrics are read without a token.
+    metrics: Option<TcpListener>,
 }
 
 impl Hub {
@@ -101,15 +104,7 @@ impl Hub {
     /// Nothing is kept.
     pub async fn bind(mode: Mode, settings: &Settings) -> Result<Self, Failure> {
         mode.check(settings)?;
-        let taken = async {
-            let listener = TcpListener::bind(settings.listen).await?;
-            let address = listener.local_addr()?;
-            Ok::<_, io::Error>((listener, address))
-        };
-        let (listener, address) = taken.await.map_err(|source| Failure::Listen {
-            address: settings.listen,
-            source,
-        })?;
+        let (listener, address) = bind(settings.listen).await?;
         let (router, replica) = match engine::open(settings).await? {
             None => (EventRouter::new(settings.router_config()), None),
             Some(log) => {
@@ -117,10 +112,15 @@ impl Hub {
                 (router, Some(replica))
             }
         };
+        let metrics = match settings.metrics_listen {
+            Some(address) => Some(bind(address).await?.0),
+            None => None,
+        };
         let mut stream_config = settings.stream_config();
         let card = &mut stream_config.a2a.card;
         let needs_token = matches!(mode, Mode::Serve { is_insecure: false });
         (card.needs_bearer, card.takes_user) = (needs_token, !needs_token);
+        stream_config.operator_metrics = needs_token;
         let state = StreamState::with_config(router, stream_config);
         let auth = if needs_token {
             Some(authentication(settings, &state).await?)
@@ -156,6 +156,8 @@ impl Hub {
             drain_window: settings.drain_window,
             connections: settings.connections,
             takes_over: settings.takes_over,
+            proxies: settings.proxies.clone(),
+            metrics,
         })
     }
 
@@ -205,12 +207,17 @@ impl Hub {
             background.spawn(Server::new(listener, demo::llm::upstream()).run(pending()));
             background.spawn(demo::llm::ask(self.llm.providers()));
         }
+        if let Some(listener) = self.metrics {
+            let app = metrics_router(self.state.clone());
+            background.spawn(Server::new(listener, app).run(pending()));
+        }
         let router = self.state.router().clone();
         let limit = self.drain_window + DRAIN_GRACE;
         let draining = self.llm.drain(stop_requests.clone(), limit + LAST_MOMENT);
         let serving = Server::new(self.listener, self.app)
             .with_limits(self.connections)
             .take_over(self.takes_over)
+            .with_proxies(self.proxies)
             .with_edge(self.state.edge().clone())
             .run_until(Ending {
                 begins: self.state.drain_on(stop_requests.clone().first()),
@@ -225,6 +232,18 @@ impl Hub {
         background.shutdown().await;
         ended
     }
+}
+
+/// Takes an address. Returns it with its real port.
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let taken = async {
+        let listener = TcpListener::bind(address).await?;
+        let real = listener.local_addr()?;
+        Ok::<_, io::Error>((listener, real))
+    };
+    taken
+        .await
+        .map_err(|source| Failure::Listen { address, source })
 }
 
 /// Makes the authentication of the settings. Keys in a file have to be there; an address may answer later.

@@ -7,7 +7,9 @@ mod keys;
 mod llm;
 mod nearest;
 mod providers;
+mod rate;
 mod settings;
+mod size;
 mod sources;
 
 #[cfg(test)]
@@ -18,10 +20,12 @@ pub use field::Field;
 pub use keys::{KEYS, Key};
 pub use llm::{LlmSettings, Prices};
 pub use providers::{PROVIDER_KEYS, ProviderKey};
+pub use rate::Unit;
 pub use settings::Settings;
 pub use sources::Sources;
 
 pub(crate) use nearest::nearest_key;
+pub(crate) use size::{read_bytes, show_bytes};
 
 use std::{fmt, io, path::PathBuf};
 

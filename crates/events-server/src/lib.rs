@@ -44,6 +44,7 @@ mod failure;
 mod llm;
 mod local;
 mod log_spec;
+mod memory_budget;
 mod page;
 mod run;
 mod stop;
@@ -58,12 +59,13 @@ pub use cli::{
 };
 pub use config::{
     AuthSettings, ConfigError, Field, KEYS, Key, LlmSettings, Origin, PROVIDER_KEYS, Prices,
-    ProviderKey, Settings, Sources,
+    ProviderKey, Settings, Sources, Unit,
 };
 pub use engine::EngineSettings;
 pub use events_axum::serve::ConnectionLimits;
 pub use failure::Failure;
 pub use log_spec::{LogSpec, LogSpecError};
+pub use memory_budget::MemoryBudget;
 pub use run::run;
 pub use stop::{Stop, StopRequests, stop_channel};
 pub use worst_case::WorstCase;

@@ -62,6 +62,9 @@ fn try_run(
             settings.llm.price_source(None)?;
             settings.auth.config()?;
             let _closed = write!(io::stdout(), "{}", commands::check_config(&settings));
+            for warning in settings.warnings()? {
+                let _closed = writeln!(io::stdout(), "# warning: {warning}");
+            }
             return Ok(());
         }
         Command::Token { token, file, flags } => {
@@ -95,14 +98,15 @@ fn try_run(
         flags,
     })?;
     mode.check(&settings)?;
+    let with_demo = with_demo(&settings, mode);
+    let warnings = with_demo.warnings()?;
     let telemetry = settings.otlp.as_deref().map(Telemetry::start).transpose()?;
     start_logs_and_spans("info", telemetry.as_ref())?;
     // Nobody is left to tell if standard error is closed.
-    let _closed = writeln!(
-        io::stderr(),
-        "{}",
-        WorstCase::of(&with_demo(&settings, mode))
-    );
+    let _closed = writeln!(io::stderr(), "{}", WorstCase::of(&with_demo));
+    for warning in warnings {
+        let _closed = writeln!(io::stderr(), "warning: {warning}");
+    }
     let ended = runtime()?.block_on(async {
         let mut tasks = JoinSet::new();
         let stop_requests = stop::on_signals(&mut tasks).map_err(Failure::Start)?;

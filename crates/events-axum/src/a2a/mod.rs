@@ -89,8 +89,8 @@ impl StreamState {
             return Err(Fault::draining());
         }
         let place = self
-            .take_place()
-            .map_err(|_full| Fault::too_many("too many streams are open; try again"))?;
+            .take_place(context)
+            .map_err(|problem| Fault::too_many(problem.detail()))?;
         let config = &self.inner.config.a2a;
         let wish = self.router().subscribe(context.user_id());
         let subscription = wish

@@ -19,7 +19,11 @@ use super::{
     call::Call,
     wishes::Wishes,
 };
-use crate::{Problem, RequestContext, StreamState, metrics::Bound, receive::receive};
+use crate::{
+    Problem, RequestContext, StreamState,
+    metrics::Bound,
+    receive::{check_coding, receive},
+};
 
 pub(super) async fn rpc(
     State(state): State<StreamState>,
@@ -29,6 +33,7 @@ pub(super) async fn rpc(
     body: Body,
 ) -> Result<Response, Problem> {
     state.check_user(context.user_id())?;
+    check_coding(&headers)?;
     let most = (state.inner.config.ndjson_bytes, Bound::BodyBytes);
     let body = receive(&state, body, most).await?;
     let call = match Call::read(&body.bytes) {

@@ -2,6 +2,10 @@
 //!
 //! A browser's EventSource can send no header. So a page fetches a ticket with its token, opens the stream with it,
 //! and is given a cookie, which its own reconnects then carry. Both are for reading only.
+//!
+//! A process remembers the tickets that were used with it, so each replica takes a ticket once, within its 30 seconds.
+//! Whoever gets hold of a used one in that time can read that user's streams at another replica; so a ticket is a secret
+//! until it has expired, and nothing here shows it.
 
 use std::{
     collections::{HashSet, VecDeque},

@@ -4,6 +4,7 @@ use std::{
     error::Error,
     future::{Future, poll_fn},
     io,
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
@@ -27,6 +28,7 @@ use super::{
     handover::Handover,
     limit::AddressPlace,
     opening::{Version, read_version},
+    proxies::Proxies,
     requests::Requests,
     socket::Socket,
     stream_tasks::StreamTasks,
@@ -46,6 +48,7 @@ pub(super) struct Terms {
     pub(super) limits: ConnectionLimits,
     pub(super) edge: Edge,
     pub(super) takes_over: bool,
+    pub(super) proxies: Arc<Proxies>,
     /// Becomes true when requests under way are the last ones.
     pub(super) goodbye: watch::Receiver<bool>,
 }
@@ -77,8 +80,9 @@ impl Connection {
         place: AddressPlace,
         permit: OwnedSemaphorePermit,
     ) -> Self {
+        let peer = place.address();
         Self {
-            phase: Phase::Requests(Box::pin(serve(stream, terms))),
+            phase: Phase::Requests(Box::pin(serve(stream, terms, peer))),
             _place: place,
             _permit: permit,
         }
@@ -118,7 +122,7 @@ impl Future for Connection {
 /// # Cancel safety
 ///
 /// Dropping the future closes the socket.
-async fn serve(mut stream: TcpStream, mut terms: Terms) -> Option<Direct> {
+async fn serve(mut stream: TcpStream, mut terms: Terms, peer: IpAddr) -> Option<Direct> {
     if let Err(error) = tune(&stream, &terms.limits) {
         tracing::debug!(%error, "socket option refused");
     }
@@ -130,10 +134,10 @@ async fn serve(mut stream: TcpStream, mut terms: Terms) -> Option<Direct> {
     let served = match opening {
         Ok(Ok((Version::Http1, before))) => {
             // Small, because the other version's is large.
-            Box::pin(serve_http1(stream, before, terms)).await
+            Box::pin(serve_http1((stream, before), terms, peer)).await
         }
         Ok(Ok((Version::Http2, before))) => {
-            let served = Box::pin(serve_http2(stream, before, terms)).await;
+            let served = Box::pin(serve_http2((stream, before), terms, peer)).await;
             served.map(|()| None)
         }
         Ok(Err(error)) => {
@@ -158,9 +162,9 @@ async fn serve(mut stream: TcpStream, mut terms: Terms) -> Option<Direct> {
 }
 
 async fn serve_http1(
-    stream: TcpStream,
-    before: Bytes,
+    (stream, before): (TcpStream, Bytes),
     terms: Terms,
+    peer: IpAddr,
 ) -> hyper::Result<Option<Direct>> {
     let handover = terms.takes_over.then(Arc::<Handover>::default);
     let mut connection = http1::Builder::new()
@@ -169,7 +173,12 @@ async fn serve_http1(
         .max_buf_size(terms.limits.head_bytes)
         .serve_connection(
             TokioIo::new(Socket::new(stream, before, handover.clone())),
-            Requests::new(terms.app, handover.clone(), terms.edge.clone()),
+            Requests::new(
+                terms.app,
+                (peer, terms.proxies),
+                handover.clone(),
+                terms.edge.clone(),
+            ),
         );
     let mut goodbye = terms.goodbye;
     let mut goodbye = pin!(said(&mut goodbye));
@@ -208,12 +217,18 @@ async fn serve_http1(
     Ok(Some(Direct::new(stream, body, parts.read_buf.len())))
 }
 
-async fn serve_http2(stream: TcpStream, before: Bytes, terms: Terms) -> hyper::Result<()> {
+async fn serve_http2(
+    (stream, before): (TcpStream, Bytes),
+    terms: Terms,
+    peer: IpAddr,
+) -> hyper::Result<()> {
     let tasks = StreamTasks::default();
     let connection = http2::Builder::new(tasks.clone())
         .timer(TokioTimer::new())
         .max_concurrent_streams(ConnectionLimits::HTTP2_STREAMS)
         .max_header_list_size(ConnectionLimits::HTTP2_HEAD_BYTES)
+        .max_pending_accept_reset_streams(ConnectionLimits::HTTP2_RESETS)
+        .max_local_error_reset_streams(ConnectionLimits::HTTP2_ERRORS)
         .initial_connection_window_size(ConnectionLimits::HTTP2_WINDOW)
         .initial_stream_window_size(ConnectionLimits::HTTP2_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
@@ -221,7 +236,7 @@ async fn serve_http2(stream: TcpStream, before: Bytes, terms: Terms) -> hyper::R
         .keep_alive_timeout(PING_INTERVAL)
         .serve_connection(
             TokioIo::new(Socket::new(stream, before, None)),
-            Requests::new(terms.app, None, terms.edge.clone()),
+            Requests::new(terms.app, (peer, terms.proxies), None, terms.edge.clone()),
         );
     let mut connection = pin!(connection);
     let mut goodbye = terms.goodbye;

@@ -40,6 +40,11 @@ impl ConnectionLimits {
     pub(crate) const HTTP2_STREAMS: u32 = 16;
     /// The largest head of a request over HTTP/2, in bytes, as it counts there.
     pub(crate) const HTTP2_HEAD_BYTES: u32 = 16 << 10;
+    /// Streams of HTTP/2 that a client has reset and we have not looked at yet; one more ends the connection
+    /// (CVE-2023-44487).
+    pub(crate) const HTTP2_RESETS: usize = 20;
+    /// Streams of one HTTP/2 connection that we had to reset, such as for a malformed head; one more ends it.
+    pub(crate) const HTTP2_ERRORS: usize = 64;
     /// What an HTTP/2 client may send before it is read, in bytes.
     pub(crate) const HTTP2_WINDOW: u32 = 64 << 10;
 
@@ -87,6 +92,13 @@ impl Addresses {
             addresses: self.clone(),
             address,
         })
+    }
+}
+
+impl AddressPlace {
+    /// Returns the address.
+    pub(super) const fn address(&self) -> IpAddr {
+        self.address
     }
 }
 

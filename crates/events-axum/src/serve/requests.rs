@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::Future,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -12,29 +13,40 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    http::{Request, Response, StatusCode},
+    http::{HeaderValue, Method, Request, Response, StatusCode, header},
     response::IntoResponse as _,
 };
 use hyper::{body::Incoming, service::Service};
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 use pin_project_lite::pin_project;
 
-use super::handover::{Handover, Outgoing};
-use crate::{Edge, Problem};
+use super::{
+    handover::{Handover, Outgoing},
+    proxies::Proxies,
+};
+use crate::{ClientAddress, Edge, Problem};
 
 /// Answers requests with an application.
 #[derive(Clone, Debug)]
 pub(super) struct Requests {
     app: TowerToHyperService<Router>,
+    /// Who is at the other end of the socket, and whom we believe.
+    peer: (IpAddr, Arc<Proxies>),
     /// Of a connection that can be taken over.
     handover: Option<Arc<Handover>>,
     edge: Edge,
 }
 
 impl Requests {
-    pub(super) fn new(app: Router, handover: Option<Arc<Handover>>, edge: Edge) -> Self {
+    pub(super) fn new(
+        app: Router,
+        peer: (IpAddr, Arc<Proxies>),
+        handover: Option<Arc<Handover>>,
+        edge: Edge,
+    ) -> Self {
         Self {
             app: TowerToHyperService::new(app),
+            peer,
             handover,
             edge,
         }
@@ -46,11 +58,20 @@ impl Service<Request<Incoming>> for Requests {
     type Error = Infallible;
     type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Answering {
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
+        let (peer, proxies) = &self.peer;
+        let client = ClientAddress(proxies.client(*peer, request.headers()));
+        request.extensions_mut().insert(client);
+        // hyper drops a Content-Length beside it without a word, so a proxy may see another end of this request than we
+        // do. RFC 9112, 6.3: then the connection is closed behind the answer.
+        // Behind a CONNECT stands what is for somebody else.
+        let is_last = request.headers().contains_key(header::TRANSFER_ENCODING)
+            || request.method() == Method::CONNECT;
         let handover = self.handover.as_ref();
         let offer = handover.filter(|handover| handover.could_take(&request));
         Answering {
             offer: offer.cloned(),
+            is_last,
             answer: self.app.call(request),
             edge: self.edge.clone(),
         }
@@ -62,6 +83,8 @@ pin_project! {
     pub(super) struct Answering {
         // Whom it may be offered to.
         offer: Option<Arc<Handover>>,
+        // Whether no further request of the connection is read.
+        is_last: bool,
         #[pin]
         answer: TowerToHyperServiceFuture<Router, Request<Incoming>>,
         edge: Edge,
@@ -76,7 +99,7 @@ impl Future for Answering {
         let answer = this.answer;
         // A handler that panics has harmed its own request; it is not polled again.
         let polled = catch_unwind(AssertUnwindSafe(|| answer.poll(context)));
-        let response: Response<Body> = match polled {
+        let mut response: Response<Body> = match polled {
             Ok(polled) => ready!(polled)?,
             Err(_payload) => {
                 // The panic itself is told by the program's hook.
@@ -85,6 +108,10 @@ impl Future for Answering {
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
             }
         };
+        if *this.is_last {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         Poll::Ready(Ok(match this.offer.take() {
             Some(handover) => handover.offer(response),
             None => response.map(Outgoing::kept),

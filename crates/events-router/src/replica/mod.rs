@@ -46,9 +46,6 @@ use health::Health;
 use mirror::Mirror;
 use stats::ReplicaCounters;
 
-/// Logs that are read at the same time; each read may hold a user's whole history.
-pub(crate) const READS_AT_ONCE: usize = 16;
-
 /// What a router and the work behind it share.
 pub(crate) struct Shared {
     pub(crate) log: Arc<dyn EventLog>,
@@ -67,6 +64,7 @@ impl Shared {
     pub(crate) fn new(
         log: Arc<dyn EventLog>,
         max_users: usize,
+        reads_at_once: usize,
     ) -> (Arc<Self>, mpsc::Receiver<Arc<Mirror>>) {
         let (starts, started) = mpsc::channel(max_users.clamp(1, Semaphore::MAX_PERMITS));
         let shared = Self {
@@ -74,7 +72,7 @@ impl Shared {
             id: fastrand::u128(..),
             users: Mutex::default(),
             starts,
-            reads: Semaphore::new(READS_AT_ONCE),
+            reads: Semaphore::new(reads_at_once.clamp(1, Semaphore::MAX_PERMITS)),
             health: Health::default(),
             counters: ReplicaCounters::default(),
             max_users,

@@ -3,6 +3,7 @@
 mod faulty;
 mod outages;
 mod panics;
+mod stampede;
 mod together;
 mod whole;
 

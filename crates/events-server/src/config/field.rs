@@ -2,17 +2,23 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
+use events_axum::{Rate, serve::Proxies};
 use events_broadcast::CapPolicy;
 use events_llm::Usd;
 
-use super::{Prices, Settings};
-use crate::log_spec::{LogSpec, LogSpecError};
+use super::{Prices, Settings, Unit, rate, read_bytes, show_bytes};
+use crate::{
+    log_spec::{LogSpec, LogSpecError},
+    memory_budget::MemoryBudget,
+};
 
 /// What a key sets: a place in the [`Settings`], and the range that is legal there.
 #[derive(Clone, Debug)]
 pub enum Field {
     /// An address to listen on.
     Address(fn(&mut Settings) -> &mut SocketAddr),
+    /// An address to listen on, or none.
+    MaybeAddress(fn(&mut Settings) -> &mut Option<SocketAddr>),
     /// The log.
     Log(fn(&mut Settings) -> &mut LogSpec),
     /// What happens at the cap of connections.
@@ -47,6 +53,12 @@ pub enum Field {
     Percent(fn(&mut Settings) -> &mut Option<u8>),
     /// Yes or no.
     Truth(fn(&mut Settings) -> &mut bool),
+    /// How much of something may be done in a time.
+    Rate(fn(&mut Settings) -> &mut Rate, Unit),
+    /// Proxies that are believed.
+    Proxies(fn(&mut Settings) -> &mut Proxies),
+    /// A budget of memory.
+    Memory(fn(&mut Settings) -> &mut MemoryBudget),
 }
 
 /// The longest text, in bytes.
@@ -67,6 +79,9 @@ impl Field {
         let expected = || Refused::Expected(self.expected());
         match self {
             Self::Address(place) => *place(settings) = read_address(text).ok_or_else(expected)?,
+            Self::MaybeAddress(place) => {
+                *place(settings) = read_or_none(text, read_address).ok_or_else(expected)?;
+            }
             Self::Log(place) => *place(settings) = text.parse().map_err(Refused::Log)?,
             Self::CapPolicy(place) => {
                 *place(settings) = match text {
@@ -161,6 +176,13 @@ impl Field {
                 *place(settings) = read_or_none(text, read_percent).ok_or_else(expected)?;
             }
             Self::Truth(place) => *place(settings) = text.parse().map_err(|_| expected())?,
+            Self::Rate(place, unit) => {
+                *place(settings) = rate::read(text, *unit).ok_or_else(expected)?;
+            }
+            Self::Proxies(place) => *place(settings) = text.parse().map_err(|_| expected())?,
+            Self::Memory(place) => {
+                *place(settings) = MemoryBudget::read(text).ok_or_else(expected)?;
+            }
         }
         Ok(())
     }
@@ -170,6 +192,9 @@ impl Field {
     pub fn show(&self, settings: &mut Settings) -> String {
         match self {
             Self::Address(place) => place(settings).to_string(),
+            Self::MaybeAddress(place) => {
+                place(settings).map_or_else(String::new, |address| address.to_string())
+            }
             Self::Log(place) => place(settings).to_string(),
             Self::CapPolicy(place) => match place(settings) {
                 CapPolicy::Refuse => "refuse".to_owned(),
@@ -200,6 +225,9 @@ impl Field {
                 place(settings).map_or_else(String::new, |percent| format!("{percent}%"))
             }
             Self::Truth(place) => place(settings).to_string(),
+            Self::Rate(place, unit) => rate::show(*place(settings), *unit),
+            Self::Proxies(place) => place(settings).to_string(),
+            Self::Memory(place) => place(settings).to_string(),
         }
     }
 
@@ -208,6 +236,9 @@ impl Field {
     pub fn expected(&self) -> String {
         match self {
             Self::Address(_) => "an address and a port such as \"127.0.0.1:4000\"".to_owned(),
+            Self::MaybeAddress(_) => {
+                "an address and a port such as \"127.0.0.1:9464\", or nothing".to_owned()
+            }
             Self::Log(_) => "\"memory\"".to_owned(),
             Self::CapPolicy(_) => "\"refuse\" or \"replace\"".to_owned(),
             Self::Count(_, range) => {
@@ -248,13 +279,18 @@ impl Field {
             }
             Self::Percent(_) => "a share from \"1%\" to \"100%\", or nothing".to_owned(),
             Self::Truth(_) => "true or false".to_owned(),
+            Self::Rate(_, unit) => rate::expected(*unit),
+            Self::Proxies(_) => {
+                "addresses such as \"10.0.0.0/8,192.0.2.1\", or nothing".to_owned()
+            }
+            Self::Memory(_) => MemoryBudget::EXPECTED.to_owned(),
         }
     }
 
     /// Names the kind of value in a line of help.
     pub(crate) const fn value_name(&self) -> &'static str {
         match self {
-            Self::Address(_) => "ADDRESS",
+            Self::Address(_) | Self::MaybeAddress(_) => "ADDRESS",
             Self::Log(_) => "SPEC",
             Self::CapPolicy(_) => "POLICY",
             Self::Count(..) => "COUNT",
@@ -269,6 +305,9 @@ impl Field {
             Self::Money(_) => "DOLLARS",
             Self::Percent(_) => "PERCENT",
             Self::Truth(_) => "BOOL",
+            Self::Rate(..) => "RATE",
+            Self::Proxies(_) => "ADDRESSES",
+            Self::Memory(_) => "SIZE",
         }
     }
 }
@@ -331,39 +370,6 @@ fn read_address(text: &str) -> Option<SocketAddr> {
         Some(port) => format!("127.0.0.1:{port}").parse().ok(),
         None => text.parse().ok(),
     }
-}
-
-const UNITS: [(&str, u64); 9] = [
-    ("", 1),
-    ("B", 1),
-    ("kB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("TiB", 1 << 40),
-];
-
-/// Reads a whole number with or without a unit; the case of the unit does not matter.
-fn read_bytes(text: &str) -> Option<u64> {
-    let n_digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(n_digits);
-    let unit = unit.trim_start();
-    let (_, factor) = UNITS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
-    number.parse::<u64>().ok()?.checked_mul(*factor)
-}
-
-/// Shows bytes in the largest binary unit that leaves no rest.
-fn show_bytes(bytes: u64) -> String {
-    let (name, factor) = UNITS[5..]
-        .iter()
-        .rev()
-        .find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor))
-        .unwrap_or(&UNITS[0]);
-    format!("{}{name}", bytes / factor)
 }
 
 fn show_time(time: Duration) -> String {

@@ -4,7 +4,7 @@
 
 use events_models::agui::fold;
 
-use super::{Field, Settings};
+use super::{Field, Settings, Unit};
 
 /// One setting.
 #[derive(Clone, Debug)]
@@ -49,11 +49,16 @@ const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3_600;
 
 /// All settings, in the order of the help.
-pub static KEYS: [Key; 74] = [
+pub static KEYS: [Key; 84] = [
     Key {
         name: "listen",
         field: Field::Address(|settings| &mut settings.listen),
         doc: "where to accept connections; port 0 picks a free one",
+    },
+    Key {
+        name: "metrics.listen",
+        field: Field::MaybeAddress(|settings| &mut settings.metrics_listen),
+        doc: "where metrics are read without a token; where tokens are asked for, the other address is for operators",
     },
     Key {
         name: "log",
@@ -186,6 +191,11 @@ pub static KEYS: [Key; 74] = [
         doc: "whether an open stream over HTTP/1.1 is given its socket, which takes a tenth of the memory",
     },
     Key {
+        name: "serve.proxies",
+        field: Field::Proxies(|settings| &mut settings.proxies),
+        doc: "proxies whose X-Forwarded-For says who a client is, for bounds per address",
+    },
+    Key {
         name: "limits.streams",
         field: Field::Count(|settings| &mut settings.streams.streams, 1..=1_000_000),
         doc: "open streams over all users",
@@ -225,6 +235,58 @@ pub static KEYS: [Key; 74] = [
         name: "limits.live_idle",
         field: Field::Time(|settings| &mut settings.streams.live_idle, 1..=24 * HOUR),
         doc: "the silence after which a live publish request is ended",
+    },
+    Key {
+        name: "limits.catch_ups",
+        field: Field::Count(|settings| &mut settings.router.catch_ups, 1..=10_000),
+        doc: "histories read from the log at the same time; others wait",
+    },
+    Key {
+        name: "limits.attach_rate",
+        field: Field::Rate(|settings| &mut settings.streams.rates.attach, Unit::Things),
+        doc: "streams that a user may open; beyond it they are told to come back later",
+    },
+    Key {
+        name: "limits.attach_rate_per_address",
+        field: Field::Rate(
+            |settings| &mut settings.streams.rates.attach_per_address,
+            Unit::Things,
+        ),
+        doc: "streams that an address may open; see serve.proxies",
+    },
+    Key {
+        name: "limits.publish_rate",
+        field: Field::Rate(|settings| &mut settings.streams.rates.publish, Unit::Things),
+        doc: "events that may be published for a user; beyond it 429",
+    },
+    Key {
+        name: "limits.publish_bytes",
+        field: Field::Rate(
+            |settings| &mut settings.streams.rates.publish_bytes,
+            Unit::Bytes,
+        ),
+        doc: "bytes that may be published for a user",
+    },
+    Key {
+        name: "limits.publisher_rate",
+        field: Field::Rate(
+            |settings| &mut settings.streams.rates.publisher,
+            Unit::Things,
+        ),
+        doc: "events that the subject of one token may publish over all users",
+    },
+    Key {
+        name: "limits.publisher_bytes",
+        field: Field::Rate(
+            |settings| &mut settings.streams.rates.publisher_bytes,
+            Unit::Bytes,
+        ),
+        doc: "bytes that the subject of one token may publish over all users",
+    },
+    Key {
+        name: "limits.memory",
+        field: Field::Memory(|settings| &mut settings.memory),
+        doc: "refuses to start if the settings allow more; 'machine' only warns if it has less",
     },
     Key {
         name: "limits.threads_per_user",

@@ -5,20 +5,29 @@ use std::{
     time::Duration,
 };
 
-use events_axum::{StreamConfig, serve::ConnectionLimits};
+use events_axum::{
+    StreamConfig,
+    serve::{ConnectionLimits, Proxies},
+};
 use events_broadcast::Limits;
 use events_router::RouterConfig;
 
 use super::{
     AuthSettings, ConfigError, Key, LlmSettings, Sources, field::Refused, providers, sources::Entry,
 };
-use crate::{engine::EngineSettings, log_spec::LogSpec};
+use crate::{
+    engine::EngineSettings,
+    log_spec::LogSpec,
+    memory_budget::{self, MemoryBudget},
+};
 
 /// Everything that can be set; see [`KEYS`](super::KEYS).
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where to accept connections.
     pub listen: SocketAddr,
+    /// Where `/metrics` and health are served to whoever asks, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// What keeps the events.
     pub log: LogSpec,
     /// Bounds of the logs and connections.
@@ -29,6 +38,10 @@ pub struct Settings {
     pub connections: ConnectionLimits,
     /// Whether an open stream over HTTP/1.1 is given its socket; see [`Server::take_over`](events_axum::serve::Server::take_over).
     pub takes_over: bool,
+    /// Proxies that are believed about where a request comes from.
+    pub proxies: Proxies,
+    /// The memory that all bounds together may allow.
+    pub memory: MemoryBudget,
     /// Settings of the router; its `limits` are not these but [`Settings::limits`].
     pub router: RouterConfig,
     /// Settings of the streams; their `drain_window` is not this but [`Settings::drain_window`].
@@ -47,11 +60,14 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4_000)),
+            metrics_listen: None,
             log: LogSpec::default(),
             limits: Limits::default(),
             drain_window: StreamConfig::default().drain_window,
             connections: ConnectionLimits::default(),
             takes_over: true,
+            proxies: Proxies::default(),
+            memory: MemoryBudget::default(),
             router: RouterConfig::default(),
             streams: StreamConfig::default(),
             llm: LlmSettings::default(),
@@ -137,6 +153,28 @@ impl Settings {
             )));
         }
         Ok(())
+    }
+
+    /// Lists what is legal and yet likely not meant.
+    ///
+    /// # Errors
+    ///
+    /// The settings allow more memory than was set.
+    pub fn warnings(&self) -> Result<Vec<String>, ConfigError> {
+        let mut warnings: Vec<_> = memory_budget::check(self)?.into_iter().collect();
+        let is_forgotten = self.limits.age < self.auth.max_ttl;
+        if is_forgotten && self.auth.has_key() && self.log != LogSpec::Memory {
+            let (age, max_ttl) = (self.limits.age, self.auth.max_ttl);
+            let time = humantime::format_duration;
+            warnings.push(format!(
+                "history.age is {}, and tokens live for up to {}: a hub that starts longer than that after a \
+                 revocation does not know of it, and takes the user's tokens again; raise history.age to that, or \
+                 lower auth.max_ttl",
+                time(age),
+                time(max_ttl)
+            ));
+        }
+        Ok(warnings)
     }
 
     /// Returns the settings of the router.
