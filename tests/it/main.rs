@@ -26,6 +26,8 @@ mod event_source;
 #[cfg(test)]
 mod fan_out;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod layers;
