@@ -68,6 +68,8 @@ mod rejoin_fold;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod resume_model;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod slow_reader;
