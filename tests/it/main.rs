@@ -22,6 +22,8 @@ mod console_late;
 #[cfg(test)]
 mod contexts;
 #[cfg(test)]
+mod crowds;
+#[cfg(test)]
 mod event_source;
 #[cfg(test)]
 mod fan_out;
