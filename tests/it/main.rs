@@ -21,12 +21,15 @@ mod console;
 mod console_late;
 #[cfg(test)]
 mod contexts;
+mod crowds;
 #[cfg(test)]
 mod drain_storm;
 #[cfg(test)]
 mod event_source;
 #[cfg(test)]
 mod fan_out;
+#[cfg(test)]
+mod fuzz;
 #[cfg(all(test, target_os = "linux"))]
 mod half_open;
 #[cfg(test)]
@@ -77,6 +80,8 @@ mod rejoin;
 mod rejoin_fold;
 #[cfg(test)]
 mod resume;
+#[cfg(test)]
+mod resume_model;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]

@@ -44,6 +44,8 @@ struct Live {
     event_limit: usize,
     /// Event lines so far; keep-alives and empty lines do not count, since a retry may have other ones.
     n_events: usize,
+    /// The thread of the run that the request has started last.
+    thread: Option<Arc<str>>,
     has_ended: bool,
     /// Nothing more is read before this: what has come is more than may be published in the time.
     rests_until: Option<Instant>,
@@ -81,6 +83,7 @@ pub(crate) async fn publish_live(
         decoder: NdjsonDecoder::new(event_limit),
         event_limit,
         n_events: 0,
+        thread: None,
         has_ended: false,
         rests_until: None,
         _place: place,
@@ -195,11 +198,16 @@ impl Live {
     }
 
     async fn publish_one(&mut self, number: u64, item: Item) -> Result<Vec<String>, Problem> {
+        let started = item.started_thread();
+        let item = item.after_start_of(self.thread.clone());
         let published = self
             .state
             .router()
             .publish_batch(&self.target.user, vec![item])
             .await;
+        if published.is_ok() {
+            self.thread = started.or_else(|| self.thread.take());
+        }
         let ids =
             published.map(|published| published.ids.iter().map(ToString::to_string).collect());
         ids.map_err(|error| Problem::of_publish(&error, |_| Some(number)))

@@ -54,7 +54,7 @@ impl Problem {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: one_line(detail.into()),
             line: None,
             path: None,
             rule: None,
@@ -303,4 +303,17 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// Writes control characters as escapes: what a client has sent is shown to people, in logs too.
+fn one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escaped = |letter: char| {
+        let control = letter.is_control().then(|| letter.escape_default());
+        let other = (!letter.is_control()).then_some(letter);
+        control.into_iter().flatten().chain(other)
+    };
+    text.chars().flat_map(escaped).collect()
 }

@@ -4,14 +4,14 @@ use std::{
     cmp::Reverse,
     collections::BinaryHeap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, PoisonError,
         atomic::{AtomicI64, AtomicUsize, Ordering},
     },
 };
 
 use bytes::Bytes;
 
-use crate::user_log::UserLog;
+use crate::{lock::Mutex, user_log::UserLog};
 
 /// One queue entry per log: when its oldest event was appended, as it was known when the entry was made.
 ///

@@ -104,11 +104,15 @@ impl LogStore {
         user: &UserId,
         attach: Attach,
     ) -> Result<Subscription, ConnectError> {
+        let early = self
+            .inner
+            .has_fault(Fault::PrimeEarly)
+            .then(|| self.last(user));
         let (log, (key, primed, missed)) = self.with_log(user, |state, now_ms| {
             self.take_slot(view, state, &attach.connection, now_ms)?;
             let (position, missed) = self.position(view, state, &attach);
             let primed = if missed.is_some() || attach.start == Start::Now {
-                state.last.id(self.inner.epoch)
+                early.unwrap_or_else(|| state.last.id(self.inner.epoch))
             } else {
                 // The client's own cursor is still the right one.
                 self.cursor_id(state, position)

@@ -11,6 +11,10 @@ pub(crate) enum Fault {
     ReuseSequence = 3,
     /// The flusher takes a user out of its queue and wakes nobody.
     ForgetUser = 4,
+    /// A flusher that has found nothing to do lets go of its queue before it says that it waits.
+    SleepLate = 5,
+    /// A new reader's cursor is taken before its place.
+    PrimeEarly = 6,
 }
 
 impl crate::store::Inner {

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -13,7 +13,13 @@ use std::{
 
 use slab::Slab;
 
-use crate::{LogStore, fault::Fault, store::Wakers, user_log::UserLog};
+use crate::{
+    LogStore,
+    fault::Fault,
+    lock::{Mutex, MutexGuard},
+    store::Wakers,
+    user_log::UserLog,
+};
 
 /// Readers that are looked at before others have a turn.
 pub(crate) const SLICE: usize = 64;
@@ -124,6 +130,10 @@ impl Future for Flush {
                 state.flushers.insert(None)
             });
             let Some(log) = state.users.pop_front() else {
+                if me.store.inner.has_fault(Fault::SleepLate) {
+                    drop(state);
+                    state = queue.lock();
+                }
                 state.flushers[key] = Some(context.waker().clone());
                 return Poll::Pending;
             };

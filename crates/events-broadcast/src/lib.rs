@@ -52,6 +52,7 @@ mod fault;
 mod flush;
 mod guard;
 mod limits;
+mod lock;
 mod mirror;
 mod reading;
 mod shared_wires;

@@ -3,6 +3,7 @@
 
 mod client_log;
 mod race;
+mod schedules;
 
 use std::{
     collections::BTreeMap,

@@ -3,7 +3,7 @@
 use std::{
     hash::BuildHasher,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
@@ -19,6 +19,7 @@ use crate::{
     crowd::CROWD,
     fault::Fault,
     flush::{FlushQueue, SLICE},
+    lock::Mutex,
     mirror::{Mirror, NotRead},
     stats::count,
     user_log::{Position, UserLog},

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use crate::{
     crowd::Crowd,
+    lock::{Mutex, MutexGuard},
     shared_wires::SharedWires,
     store::Wakers,
     subscription::{Batch, Missed},

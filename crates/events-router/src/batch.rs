@@ -173,7 +173,7 @@ impl Batch {
                 let found = state.threads.thread_of(
                     thread.as_ref(),
                     &event,
-                    self.thread_of_request.as_ref(),
+                    self.thread_of_request.as_ref().or(item.of_request.as_ref()),
                 );
                 let starts_run = matches!(event, AgUiEvent::RunStarted(_));
                 if let (Ok(thread), true) = (&found, starts_run) {

@@ -1,6 +1,6 @@
 //! What can be published.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use events_core::{MsgKey, TaskId, ThreadId};
 use events_models::{
@@ -139,6 +139,8 @@ pub struct Item {
     pub(crate) run_timeout: Option<Duration>,
     /// The event is for this run; once another is active, or none, it is left out.
     pub(crate) only_in_run: Option<TaskId>,
+    /// The thread of the run that was started earlier in the same request.
+    pub(crate) of_request: Option<Arc<str>>,
 }
 
 impl Item {
@@ -150,6 +152,26 @@ impl Item {
             is_checked: false,
             run_timeout: None,
             only_in_run: None,
+            of_request: None,
+        }
+    }
+
+    /// Says which thread an earlier item of the same request has started a run of; an event that names no thread
+    /// belongs to it. Items of one batch know that of each other.
+    #[must_use]
+    pub fn after_start_of(mut self, thread: Option<Arc<str>>) -> Self {
+        self.of_request = thread;
+        self
+    }
+
+    /// Returns the thread of which this item starts a run; none if it does not.
+    #[must_use]
+    pub fn started_thread(&self) -> Option<Arc<str>> {
+        match &self.event {
+            BusEvent::AgUi { event, .. } if matches!(event, AgUiEvent::RunStarted(_)) => {
+                event.thread_id().map(Arc::from)
+            }
+            _ => None,
         }
     }
 
@@ -166,6 +188,7 @@ impl Item {
             is_checked: true,
             run_timeout: None,
             only_in_run: None,
+            of_request: None,
         })
     }
 
@@ -183,6 +206,7 @@ impl Item {
             is_checked: true,
             run_timeout: None,
             only_in_run: None,
+            of_request: None,
         })
     }
 
@@ -199,6 +223,7 @@ impl Item {
             is_checked: true,
             run_timeout: None,
             only_in_run: None,
+            of_request: None,
         })
     }
 
@@ -215,6 +240,7 @@ impl Item {
             is_checked: true,
             run_timeout: None,
             only_in_run: None,
+            of_request: None,
         })
     }
 
