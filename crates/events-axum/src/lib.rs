@@ -38,6 +38,7 @@
 //! 7. A token, ticket or cookie is never shown: not in a log, a span, a metric or an answer to others.
 
 mod a2a;
+mod agents;
 mod agui;
 #[cfg(feature = "auth")]
 pub mod auth;
@@ -67,6 +68,7 @@ mod tenure;
 mod tests;
 
 pub use a2a::{A2AConfig, CardConfig, a2a_router};
+pub use agents::{AgentCall, AgentPlace, AgentRefusal, AgentStart, Agents, agent_router};
 pub use agui::agui_router;
 pub use context::{ContextProvider, RequestContext, Role, RouterContexts, UserPattern};
 pub use handmade::{StreamWithGuard, create_sse_stream, standard_keep_alive};
