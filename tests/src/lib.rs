@@ -41,6 +41,7 @@ pub mod raw_client;
 pub mod report_server;
 pub mod resume;
 pub mod sample;
+pub mod scripted_agent;
 pub mod server_process;
 pub mod skip;
 pub mod tck_agent;
