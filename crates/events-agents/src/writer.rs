@@ -120,13 +120,21 @@ impl Writer {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            let is_active = self
-                .router
-                .is_run_active(&self.user, &self.thread, &self.run);
-            if !is_active && !self.is_ending.load(Ordering::Relaxed) {
+            if self.is_over()
+                // What is known here may be behind the log, after it was out of reach.
+                && let Ok(_open) = self.router.open_user(&self.user, None).await
+                && self.is_over()
+            {
                 return;
             }
         }
+    }
+
+    /// Tells whether the run is over by what is known here, and not by an event that is on its way.
+    fn is_over(&self) -> bool {
+        let router = &self.router;
+        let is_active = router.is_run_active(&self.user, &self.thread, &self.run);
+        !is_active && !self.is_ending.load(Ordering::Relaxed)
     }
 
     /// Counts the events that were to be written.
