@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     by_user: Mutex<HashMap<UserId, Vec<Taken>>>,
     n_taken: AtomicU64,
     tasks: Mutex<JoinSet<()>>,
+    /// How many tasks have not ended.
+    running: watch::Sender<usize>,
     is_closing: AtomicBool,
     /// Says that what still runs is to end at once.
     cut: watch::Sender<bool>,
@@ -101,6 +103,7 @@ impl AgentCaller {
                 by_user: Mutex::default(),
                 n_taken: AtomicU64::new(0),
                 tasks: Mutex::default(),
+                running: watch::Sender::new(0),
                 is_closing: AtomicBool::new(false),
                 cut: watch::Sender::new(false),
             }),
@@ -124,25 +127,21 @@ impl AgentCaller {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the refusal stays, and what was waited for is cut off without a word in its log.
+    /// Dropped, the refusal stays, and what runs goes on.
     pub async fn shutdown(&self, limit: Duration) -> usize {
         let shared = &self.shared;
         shared.is_closing.store(true, Ordering::Relaxed);
-        let mut tasks = std::mem::take(&mut *shared.tasks());
-        if timeout(limit, all_of(&mut tasks)).await.is_ok() {
+        let mut running = shared.running.subscribe();
+        // The sender is in `shared`.
+        if timeout(limit, running.wait_for(|n| *n == 0)).await.is_ok() {
             return 0;
         }
         let n_cut = self.active();
         shared.cut.send_replace(true);
-        if timeout(LAST_MOMENT, all_of(&mut tasks)).await.is_err() {
-            tasks.shutdown().await;
-        }
+        let _is_told = timeout(LAST_MOMENT, running.wait_for(|n| *n == 0)).await;
+        shared.tasks().abort_all();
         n_cut
     }
-}
-
-async fn all_of(tasks: &mut JoinSet<()>) {
-    while tasks.join_next().await.is_some() {}
 }
 
 impl Agents for AgentCaller {
@@ -206,10 +205,14 @@ impl Shared {
     }
 
     /// Adds a task, and forgets those that are done.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let running = Running::of(self);
         let mut tasks = self.tasks();
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
+        tasks.spawn(async move {
+            task.await;
+            drop(running);
+        });
     }
 
     /// Waits until what still runs is to end at once.
@@ -217,6 +220,22 @@ impl Shared {
         let mut cut = self.cut.subscribe();
         // The sender is in `self`.
         let _is_cut = cut.wait_for(|is_cut| *is_cut).await;
+    }
+}
+
+/// A task that has not ended, however it does.
+struct Running(Arc<Shared>);
+
+impl Running {
+    fn of(shared: &Arc<Shared>) -> Self {
+        shared.running.send_modify(|n| *n += 1);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.send_modify(|n| *n -= 1);
     }
 }
 
