@@ -138,7 +138,9 @@ impl AgentCaller {
         }
         let n_cut = self.active();
         shared.cut.send_replace(true);
-        let _is_told = timeout(LAST_MOMENT, running.wait_for(|n| *n == 0)).await;
+        let _is_told = timeout(LAST_MOMENT, running.wait_for(|n| *n == 0))
+            .await
+            .is_ok();
         shared.tasks().abort_all();
         n_cut
     }
