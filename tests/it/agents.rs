@@ -188,7 +188,7 @@ async fn a_run_is_stopped_on_all_screens_and_its_call_given_up() -> io::Result<(
     let mut screen = RawSse::connect(server.address(), "/agui?user=ada&thread=t", &[]).await?;
     let mut caller = run(&server, "paused", "ada", &input("t", "r")).await?;
     read_to(&mut caller, "TEXT_MESSAGE_CONTENT").await?;
-    assert_eq!(stop(&server, "bob", "r").await?.status(), 404);
+    assert_eq!(stop(&server, "bob", "r").await?.json()?["stopped"], false);
     let answer = stop(&server, "ada", "r").await?.json()?;
     let expected = json!({ "threadId": "t", "runId": "r", "stopped": true, "status": "failed" });
     assert_eq!(answer, expected);

@@ -24,11 +24,14 @@ pub(super) struct StopQuery {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
-    thread_id: String,
+    /// Absent when no thread is in the run, nor was in it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<String>,
     run_id: String,
     /// Whether this request ended the run; else it had ended before.
     stopped: bool,
-    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
 }
 
 /// Ends a run with RUN_ERROR, code `cancelled`, in the log: every replica learns it there, and the one that calls the
@@ -62,8 +65,14 @@ pub(super) async fn stop(
         found.or_else(|| threads.find(|thread| is_it(&thread.run_id)))
     };
     let Some(found) = find() else {
-        let detail = format!("no thread of this user is in the run {run:?}, or was in it last");
-        return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+        // A run that has failed is not named by its thread any more: stopping twice is no mistake.
+        let answer = Answer {
+            thread_id: None,
+            run_id: run,
+            stopped: false,
+            status: None,
+        };
+        return Ok(Json(answer).into_response());
     };
     let run_id = TaskId::from(run.as_str());
     let mut stopped = false;
@@ -82,10 +91,10 @@ pub(super) async fn stop(
     let status = router.thread_standing(&user, &found.thread);
     let status = status.map_or(found.status, |(status, _)| status);
     let answer = Answer {
-        thread_id: found.thread.to_string(),
+        thread_id: Some(found.thread.to_string()),
         run_id: run,
         stopped,
-        status: status.as_str(),
+        status: Some(status.as_str()),
     };
     Ok(Json(answer).into_response())
 }
