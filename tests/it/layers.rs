@@ -9,7 +9,7 @@ use toml::{Table, Value};
 /// The picture of `ARCHITECTURE.md`: a crate, and which of ours it may name in `[dependencies]`.
 ///
 /// A crate that is not here must not exist.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("events-core", &[]),
     ("events-models", &["events-core"]),
     ("events-sse", &["events-core", "events-models"]),
@@ -39,6 +39,17 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     (
         "events-llm",
         &["events-core", "events-models", "events-sse"],
+    ),
+    (
+        "events-agents",
+        &[
+            "events-core",
+            "events-models",
+            "events-sse",
+            "events-router",
+            "events-axum",
+            "events-llm",
+        ],
     ),
     (
         "events-client",

@@ -4,6 +4,8 @@
 mod a2a;
 mod a2a_rejoin;
 #[cfg(test)]
+mod agents;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod binary;

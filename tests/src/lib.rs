@@ -46,6 +46,7 @@ pub mod report_server;
 pub mod resume;
 pub mod rigs;
 pub mod sample;
+pub mod scripted_agent;
 pub mod server_process;
 pub mod skip;
 pub mod storm;

@@ -18,7 +18,7 @@ use events_models::{
 use events_router::{ThreadOverview, ThreadRetold, ThreadSnapshot};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use crate::{
     Problem, RequestContext, StreamState,
@@ -82,20 +82,33 @@ async fn connect(
         Err(ConnectError::Closed) => return Err(Problem::draining()),
         Err(error) => return Err(error.into()),
     };
-    let manner = Manner {
-        heartbeat: state.inner.config.heartbeat,
-        heartbeat_form: HeartbeatForm::Comment,
-        has_control: false,
-        has_ids: true,
-        is_cut_short: true,
-        before: None,
-        state: Some(state.clone()),
-        name: "agui_connect".into(),
-        tenure: state.tenure(&context),
-        _place: Some(place),
-    };
+    let manner = state.official_manner("agui_connect", &context, place);
     let source = Source::thread(subscription, Some(Instant::now() + wait));
     Ok(stream(source, manner, (None, None)))
+}
+
+impl StreamState {
+    /// How the stream of an official AG-UI client behaves: it takes every frame for an event, and a clean end for a
+    /// success.
+    pub(crate) fn official_manner(
+        &self,
+        name: &'static str,
+        context: &RequestContext,
+        place: OwnedSemaphorePermit,
+    ) -> Manner {
+        Manner {
+            heartbeat: self.inner.config.heartbeat,
+            heartbeat_form: HeartbeatForm::Comment,
+            has_control: false,
+            has_ids: true,
+            is_cut_short: true,
+            before: None,
+            state: Some(self.clone()),
+            name: name.into(),
+            tenure: self.tenure(context),
+            _place: Some(place),
+        }
+    }
 }
 
 /// One thread in the list.

@@ -42,6 +42,7 @@
 mod a2a;
 mod address;
 mod admission;
+mod agents;
 mod agui;
 #[cfg(feature = "auth")]
 pub mod auth;
@@ -77,6 +78,7 @@ mod tests;
 pub use a2a::{A2AConfig, CardConfig, a2a_router};
 pub use address::ClientAddress;
 pub use admission::Rates;
+pub use agents::{AgentCall, AgentPlace, AgentRefusal, AgentStart, Agents, agent_router};
 pub use agui::agui_router;
 pub use context::{ContextProvider, RequestContext, Role, RouterContexts, UserPattern};
 pub use handmade::{StreamWithGuard, create_sse_stream, standard_keep_alive};

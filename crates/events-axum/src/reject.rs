@@ -170,7 +170,7 @@ impl Problem {
         self
     }
 
-    const fn retry_after(mut self, seconds: u64) -> Self {
+    pub(crate) const fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }

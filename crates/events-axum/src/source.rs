@@ -13,7 +13,7 @@ use events_router::{TaskNext, TaskSubscription, ThreadNext, ThreadSubscription};
 use events_sse::ClosingReason;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::frames::Frames;
+use crate::{agents::Opening, frames::Frames};
 
 /// What comes next on a stream.
 pub(crate) enum Step {
@@ -37,6 +37,8 @@ pub(crate) enum Source {
         subscription: Box<ThreadSubscription>,
         /// When a client that waits for an unknown thread is answered at the latest.
         waits: Option<Pin<Box<Sleep>>>,
+        /// How its run began for the client that asked for it.
+        opening: Option<Box<Opening>>,
     },
     /// One task, which begins with the Task.
     Task {
@@ -53,6 +55,16 @@ impl Source {
         Self::Thread {
             waits: waits_until.map(|until| Box::pin(sleep_until(until))),
             subscription: Box::new(subscription),
+            opening: None,
+        }
+    }
+
+    /// The run that a client has asked an agent for, from its beginning.
+    pub(crate) fn run(subscription: ThreadSubscription, opening: Opening) -> Self {
+        Self::Thread {
+            waits: None,
+            subscription: Box::new(subscription),
+            opening: Some(Box::new(opening)),
         }
     }
 
@@ -126,8 +138,19 @@ impl Source {
             Self::Thread {
                 subscription,
                 waits,
+                opening,
             } => {
-                let mut next = subscription.poll_next(context, &mut batch);
+                let held = opening.as_mut().and_then(|opening| opening.held.take());
+                let mut next = if let Some(held) = held {
+                    batch = held;
+                    Poll::Ready(ThreadNext::Events)
+                } else {
+                    subscription.poll_next(context, &mut batch)
+                };
+                if let (Poll::Ready(ThreadNext::Events), Some(open)) = (&next, opening.as_mut()) {
+                    batch = std::task::ready!(open.poll_batch(context, batch));
+                    *opening = None;
+                }
                 if next.is_pending()
                     && let Some(wait) = waits
                     && wait.as_mut().poll(context).is_ready()

@@ -40,6 +40,7 @@
 
 mod answer;
 mod asks;
+mod caller;
 mod config;
 mod detached;
 mod emission;
@@ -69,6 +70,7 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{StreamEventBroadcaster, Tap};
 
+pub use caller::{UpstreamAnswer, UpstreamCaller, UpstreamFailure, UpstreamTarget};
 pub use config::{
     AcceptEncoding, GatewayConfig, GatewayError, GatewayLimits, GatewayTimeouts, ProviderConfig,
 };

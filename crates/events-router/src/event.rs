@@ -251,6 +251,14 @@ impl Item {
         self
     }
 
+    /// Says that the event is for this run of its thread: once another run is active, or none, it is left out, and
+    /// makes no record.
+    #[must_use]
+    pub fn only_in_run(mut self, run: TaskId) -> Self {
+        self.only_in_run = Some(run);
+        self
+    }
+
     /// Gives the item a message id.
     #[must_use]
     pub fn with_msg_id(mut self, msg_id: MsgId) -> Self {

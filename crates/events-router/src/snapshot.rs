@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use events_core::{EventId, ThreadId, UserId};
+use events_core::{EventId, TaskId, ThreadId, UserId};
 use events_models::agui::{
     AnyJson, Message,
     fold::{Generation, Reader},
@@ -123,6 +123,31 @@ impl EventRouter {
             events: state.threads.prelude(thread.as_str(), &reader).events,
             cursor,
             is_too_large,
+        })
+    }
+
+    /// Tells where a thread of a user stands, and in which run, active or the last one; none if nothing is known of
+    /// it.
+    #[must_use]
+    pub fn thread_standing(
+        &self,
+        user: &UserId,
+        thread: &ThreadId,
+    ) -> Option<(ThreadState, Option<String>)> {
+        let lane = self.inner.lanes.find(user)?;
+        let state = lane.lock();
+        let (status, run_id, _) = state.threads.standing(thread.as_str())?;
+        Some((status, run_id))
+    }
+
+    /// Tells whether this run of a thread is active.
+    #[must_use]
+    pub fn is_run_active(&self, user: &UserId, thread: &ThreadId, run: &TaskId) -> bool {
+        let lane = self.inner.lanes.find(user);
+        lane.is_some_and(|lane| {
+            let state = lane.lock();
+            let (thread, run) = (thread.as_str(), run.as_str());
+            state.threads.is_active_run(thread, run)
         })
     }
 

@@ -38,6 +38,7 @@ pub struct Subscribe {
     pub(crate) attach: Attach,
     pub(crate) input: Option<Box<RunAgentInput>>,
     pub(crate) generation: Generation,
+    pub(crate) awaits: Option<TaskId>,
 }
 
 impl Subscribe {
@@ -48,6 +49,7 @@ impl Subscribe {
             attach: Attach::now(),
             input: None,
             generation: Generation::V1_0,
+            awaits: None,
         }
     }
 
@@ -74,6 +76,16 @@ impl Subscribe {
         self.input = Some(Box::new(input));
         self.generation = generation;
         self
+    }
+
+    /// Attaches for an official client whose input is about to begin a run: it is told nothing of what was before,
+    /// then the run's events as they are in the log, and the subscription ends with the run.
+    pub fn for_run(self, input: RunAgentInput, generation: Generation) -> Self {
+        let awaits = Some(input.run_id.clone());
+        Self {
+            awaits,
+            ..self.for_client(input, generation)
+        }
     }
 
     /// Attaches to a thread.

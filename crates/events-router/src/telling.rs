@@ -27,6 +27,19 @@ pub(crate) struct Telling {
     pub(crate) is_cut_off: bool,
 }
 
+impl Telling {
+    /// For a reader of a thread who knows where it stands.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            events: Arc::default(),
+            open: OpenSet::default(),
+            is_known: true,
+            is_active: true,
+            is_cut_off: false,
+        }
+    }
+}
+
 impl Threads {
     /// Tells a reader who knows nothing of the thread.
     pub(crate) fn prelude(&mut self, thread: &str, reader: &Reader<'_>) -> Telling {

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use events_broadcast::{Batch, ConnectError, Next, Subscription};
-use events_core::{ConnectionId, EventId, Frame, ThreadId, UserId};
+use events_core::{ConnectionId, EventId, Frame, TaskId, ThreadId, UserId};
 use events_models::{
     AgUiEvent, AgUiEventType, RunAgentInput,
     agui::{
@@ -68,6 +68,10 @@ pub struct ThreadSubscription {
     /// The cursor that the last of [`ThreadSubscription::told`] gets.
     cursor: EventId,
     is_known: bool,
+    /// The run that this reader has asked for and that has not begun for it: nothing is told before.
+    awaits: Option<TaskId>,
+    /// This reader has asked for the run, so it knows with which state it began.
+    has_asked: bool,
     /// For this reader the active run is over: it was told that the thread is too large.
     is_cut_off: bool,
     /// Nothing follows what has been told.
@@ -84,6 +88,7 @@ impl ThreadSubscription {
             attach,
             input,
             generation,
+            awaits,
         } = wish;
         let thread = thread.to_shared();
         let lanes = &router.inner.lanes;
@@ -93,6 +98,10 @@ impl ThreadSubscription {
             let mut inner = router
                 .agui()
                 .connect(&user, attach.scoped(Arc::clone(&thread)))?;
+            if awaits.is_some() {
+                let cursor = inner.skip_to_end();
+                return Ok((inner, cursor, Telling::nothing()));
+            }
             let reader = reader(input.as_deref(), generation);
             if is_fresh || inner.missed().is_some() {
                 let cursor = inner.skip_to_end();
@@ -107,11 +116,8 @@ impl ThreadSubscription {
                 .collect();
             let head = state.threads.open(&thread);
             let telling = Telling {
-                events: Arc::default(),
                 open: OpenSet::before(&head, &after),
-                is_known: true,
-                is_active: true,
-                is_cut_off: false,
+                ..Telling::nothing()
             };
             let cursor = inner.primed();
             Ok((inner, cursor, telling))
@@ -128,6 +134,8 @@ impl ThreadSubscription {
             told: telling.events.iter().cloned().collect(),
             cursor,
             is_known: telling.is_known,
+            has_asked: awaits.is_some(),
+            awaits,
             is_cut_off: telling.is_cut_off,
             has_ended,
             read: VecDeque::new(),
@@ -260,10 +268,12 @@ impl ThreadSubscription {
         self.seed(batch);
         let (open, generation, ends) = (&mut self.open, self.generation, self.input.is_some());
         let (has_ended, is_cut_off) = (&mut self.has_ended, &mut self.is_cut_off);
+        let awaits = &mut self.awaits;
         batch.events.retain_mut(|(_, frame)| {
-            if *has_ended {
+            if *has_ended || awaits.as_ref().is_some_and(|run| !begins(&frame.data, run)) {
                 return false;
             }
+            *awaits = None;
             let Some(kind) = AgUiEventType::of_json(&frame.data) else {
                 return !*is_cut_off;
             };
@@ -300,7 +310,7 @@ impl ThreadSubscription {
     /// Puts the state with which a run begins behind its RUN_STARTED, for an official client: it takes the messages
     /// of a run's input from there, and not the state, which it would have sent itself.
     fn seed(&self, batch: &mut Batch) {
-        if self.input.is_none() {
+        if self.input.is_none() || self.has_asked {
             return;
         }
         for at in (0..batch.events.len()).rev() {
@@ -333,6 +343,7 @@ impl ThreadSubscription {
             input,
             generation,
             open,
+            awaits,
             ..
         } = self;
         let user = inner.user().clone();
@@ -342,7 +353,11 @@ impl ThreadSubscription {
             .lanes
             .in_lane(&user, &*router.inner.clock, |state| {
                 let cursor = inner.skip_to_end();
-                (cursor, state.threads.catch_up(thread, open, &reader))
+                let telling = match awaits.take() {
+                    None => state.threads.catch_up(thread, open, &reader),
+                    Some(_) => state.threads.prelude(thread, &reader),
+                };
+                (cursor, telling)
             });
         match caught_up {
             Ok((cursor, telling)) => {
@@ -363,6 +378,12 @@ impl ThreadSubscription {
             }
         }
     }
+}
+
+/// Tells whether an event begins this run.
+fn begins(json: &[u8], run: &TaskId) -> bool {
+    AgUiEventType::of_json(json) == Some(AgUiEventType::RunStarted)
+        && AgUiEvent::from_json(json).is_ok_and(|event| event.run_id() == Some(run.as_str()))
 }
 
 const fn reader(input: Option<&RunAgentInput>, generation: Generation) -> Reader<'_> {

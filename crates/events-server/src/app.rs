@@ -13,8 +13,8 @@ use events_router::{EventRouter, LogHealth, Replica};
 use tokio::{net::TcpListener, task::JoinSet, time::MissedTickBehavior};
 
 use crate::{
-    ConnectionLimits, Failure, Settings, StopRequests, auth_keys::is_address, console, demo,
-    engine, llm::Llm, local, telemetry,
+    ConnectionLimits, Failure, Settings, StopRequests, agents::Agents, auth_keys::is_address,
+    console, demo, engine, llm::Llm, local, telemetry,
 };
 
 /// How a hub is run.
@@ -81,9 +81,12 @@ pub struct Hub {
     /// Who asks; none where nobody has to prove it.
     auth: Option<Auth>,
     llm: Llm,
+    agents: Agents,
     plays_demo: bool,
     /// The provider of the demo, if it is not one of the user's own.
     demo_provider: Option<TcpListener>,
+    /// The agent of the demo, likewise.
+    demo_agent: Option<TcpListener>,
     drain_window: Duration,
     connections: ConnectionLimits,
     takes_over: bool,
@@ -129,14 +132,12 @@ impl Hub {
         };
         let plays_demo = mode == Mode::Dev { plays_demo: true };
         let has_own = settings.llm.providers.contains_key(demo::PROVIDER);
-        let (demo_provider, demo_address) = if plays_demo && !has_own {
-            let (listener, address) = demo::llm::bind().await.map_err(Failure::Start)?;
-            (Some(listener), Some(address))
-        } else {
-            (None, None)
-        };
-        let llm = Llm::new(settings, &state, demo_address)?;
-        let app = app(state.clone(), &llm, auth.clone());
+        let (demo_provider, provider_address) = demo_part(plays_demo && !has_own).await?;
+        let llm = Llm::new(settings, &state, provider_address)?;
+        let has_own = settings.agents.agents.contains_key(demo::AGENT);
+        let (demo_agent, agent_address) = demo_part(plays_demo && !has_own).await?;
+        let agents = Agents::new(settings, &state, agent_address)?;
+        let app = app(state.clone(), &llm, &agents, auth.clone());
         let app = if settings.otlp.is_some() {
             app.layer(middleware::from_fn(telemetry::trace_publish))
         } else {
@@ -151,8 +152,10 @@ impl Hub {
             state,
             replica,
             llm,
+            agents,
             plays_demo,
             demo_provider,
+            demo_agent,
             drain_window: settings.drain_window,
             connections: settings.connections,
             takes_over: settings.takes_over,
@@ -211,9 +214,14 @@ impl Hub {
             let app = metrics_router(self.state.clone());
             background.spawn(Server::new(listener, app).run(pending()));
         }
+        if let Some(listener) = self.demo_agent {
+            background.spawn(Server::new(listener, demo::agent()).run(pending()));
+        }
         let router = self.state.router().clone();
         let limit = self.drain_window + DRAIN_GRACE;
         let draining = self.llm.drain(stop_requests.clone(), limit + LAST_MOMENT);
+        // Screens are drained meanwhile, and those who come back to another replica see the end there.
+        let calls = self.agents.drain(stop_requests.clone(), self.drain_window);
         let serving = Server::new(self.listener, self.app)
             .with_limits(self.connections)
             .take_over(self.takes_over)
@@ -225,7 +233,7 @@ impl Hub {
                 limit,
             });
         let ended = tokio::select! {
-            ((), ()) = async { tokio::join!(serving, draining) } => Ok(()),
+            ((), (), ()) = async { tokio::join!(serving, draining, calls) } => Ok(()),
             () = watch_over(&mut background) => Ok(()),
             () = replaced(&router) => Err(Failure::LogReplaced),
         };
@@ -246,6 +254,15 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure>
         .map_err(|source| Failure::Listen { address, source })
 }
 
+/// Takes an address for what the demo serves to the hub itself, if it is wanted.
+async fn demo_part(is_wanted: bool) -> Result<(Option<TcpListener>, Option<SocketAddr>), Failure> {
+    if !is_wanted {
+        return Ok((None, None));
+    }
+    let (listener, address) = demo::llm::bind().await.map_err(Failure::Start)?;
+    Ok((Some(listener), Some(address)))
+}
+
 /// Makes the authentication of the settings. Keys in a file have to be there; an address may answer later.
 async fn authentication(settings: &Settings, state: &StreamState) -> Result<Auth, Failure> {
     let auth = Auth::new(state.clone(), settings.auth.config()?);
@@ -263,15 +280,18 @@ async fn authentication(settings: &Settings, state: &StreamState) -> Result<Auth
 }
 
 /// Everything that is served, behind the authentication or, without one, behind the gate of this machine.
-pub(crate) fn app(state: StreamState, llm: &Llm, auth: Option<Auth>) -> Router {
+pub(crate) fn app(state: StreamState, llm: &Llm, agents: &Agents, auth: Option<Auth>) -> Router {
     let not_found =
         || async { Problem::new(StatusCode::NOT_FOUND, "nothing is served at this path") };
     let not_allowed = || async {
         let detail = "this path is not served for this method";
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
     };
-    let llm = llm.router(&state);
-    let routes = hub_router(state).merge(llm).merge(console::router());
+    let (llm, agents) = (llm.router(&state), agents.router(&state));
+    let routes = hub_router(state)
+        .merge(llm)
+        .merge(agents)
+        .merge(console::router());
     let routes = match &auth {
         Some(auth) => routes.merge(auth.router()),
         None => routes,

@@ -12,7 +12,7 @@ use clap::{
 
 use crate::{
     Failure,
-    config::{KEYS, PROVIDER_KEYS, nearest_key},
+    config::{AGENT_KEYS, KEYS, PROVIDER_KEYS, nearest_key},
 };
 
 pub use arguments::{
@@ -162,8 +162,9 @@ struct ServeArgs {
 #[derive(Debug)]
 struct KeyFlags(Flags);
 
-/// The flag of a provider's address, and what the flags of its other keys become before they are read.
-const PROVIDER_FLAGS: [&str; 2] = ["llm", "llm.providers"];
+/// The flag of a provider's address, and what the flags of its other keys become before they are read; the same for
+/// agents.
+const PROVIDER_FLAGS: [&str; 4] = ["llm", "llm.providers", "agent", "agui.agents"];
 
 impl Args for KeyFlags {
     fn augment_args(command: clap::Command) -> clap::Command {
@@ -187,7 +188,14 @@ impl Args for KeyFlags {
                     .help(help)
                     .help_heading("Settings"),
             )
-            .arg(of_keys.action(ArgAction::Append));
+            .arg(of_keys.action(ArgAction::Append))
+            .arg(agent_flag())
+            .arg(
+                clap::Arg::new("agui.agents")
+                    .long("agui.agents")
+                    .hide(true)
+                    .action(ArgAction::Append),
+            );
         KEYS.iter().fold(command, |command, key| {
             let help = format!(
                 "{} [default: {}] [env: {}]",
@@ -207,6 +215,26 @@ impl Args for KeyFlags {
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
         Self::augment_args(command)
     }
+}
+
+/// The flag of an agent's address.
+fn agent_flag() -> clap::Arg {
+    let keys: Vec<String> = AGENT_KEYS
+        .iter()
+        .map(|key| format!("{}: {}", key.name, key.doc))
+        .collect();
+    let help = format!(
+        "an AG-UI agent, asked at /agui/run/NAME; may be given more often [env: \
+         EVENTS_AGUI__AGENTS__NAME__URL]. Further flags --agui.agents.NAME.KEY: {}; headers.HEADER: what it is sent, \
+         such as a key, better by the variable EVENTS_AGUI__AGENTS__NAME__HEADERS__AUTHORIZATION",
+        keys.join("; ")
+    );
+    clap::Arg::new("agent")
+        .long("agent")
+        .value_name("NAME=URL")
+        .action(ArgAction::Append)
+        .help(help)
+        .help_heading("Settings")
 }
 
 impl FromArgMatches for KeyFlags {
@@ -282,13 +310,16 @@ fn with_provider_flags(
     let mut arguments = arguments.into_iter();
     std::iter::from_fn(move || {
         let argument = arguments.next()?;
-        let rest = argument
-            .to_str()
-            .and_then(|text| text.strip_prefix("--llm.providers."));
-        let Some(rest) = rest else {
+        let found = argument.to_str().and_then(|text| {
+            ["--llm.providers", "--agui.agents"]
+                .into_iter()
+                .find_map(|flag| Some((flag, text.strip_prefix(flag)?.strip_prefix('.')?)))
+        });
+        let Some((flag, rest)) = found else {
             return Some(argument);
         };
-        let mut written = OsString::from("--llm.providers=");
+        let mut written = OsString::from(flag);
+        written.push("=");
         written.push(rest);
         if !rest.contains('=')
             && let Some(value) = arguments.next()

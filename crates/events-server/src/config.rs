@@ -1,5 +1,6 @@
 //! Settings: their table, where they come from, and what they mean.
 
+mod agents;
 mod auth;
 mod field;
 mod file;
@@ -15,6 +16,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
+pub use agents::{AGENT_KEYS, AgentKey, AgentSetting, AgentSettings};
 pub use auth::AuthSettings;
 pub use field::Field;
 pub use keys::{KEYS, Key};
@@ -115,6 +117,9 @@ pub enum ConfigError {
     /// The LLM gateway cannot be made of its settings.
     #[error("the LLM gateway cannot be set up")]
     Llm(#[from] events_llm::gateway::GatewayError),
+    /// Agents cannot be called as they are configured.
+    #[error("agents cannot be set up")]
+    Agents(#[from] events_agents::AgentsError),
     /// The log cannot be used.
     #[error(transparent)]
     Log(#[from] LogSpecError),

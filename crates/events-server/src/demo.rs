@@ -1,5 +1,7 @@
-//! Recorded agent runs, played for the user `demo` round after round, and recorded answers of language models.
+//! Recorded agent runs, played for the user `demo` round after round, recorded answers of language models, and an
+//! agent to ask.
 
+mod agent;
 pub(crate) mod llm;
 mod pace;
 mod play;
@@ -8,6 +10,7 @@ mod transcript;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use agent::{AGENT, agent};
 pub(crate) use llm::{PROVIDER, prices};
 pub(crate) use play::play;
 

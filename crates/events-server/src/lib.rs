@@ -32,6 +32,7 @@
 //! 4. Every task is in a set that its owner waits for or aborts before [`Hub::run`] returns.
 //! 5. A stop request closes the listener before anything else happens.
 
+mod agents;
 mod app;
 mod auth_keys;
 mod cli;
@@ -58,8 +59,8 @@ pub use cli::{
     Speed, TailArgs, TailStream, TokenArgs, TokenRole, TopArgs, parse,
 };
 pub use config::{
-    AuthSettings, ConfigError, Field, KEYS, Key, LlmSettings, Origin, PROVIDER_KEYS, Prices,
-    ProviderKey, Settings, Sources, Unit,
+    AGENT_KEYS, AgentKey, AgentSetting, AgentSettings, AuthSettings, ConfigError, Field, KEYS, Key,
+    LlmSettings, Origin, PROVIDER_KEYS, Prices, ProviderKey, Settings, Sources, Unit,
 };
 pub use engine::EngineSettings;
 pub use events_axum::serve::ConnectionLimits;

@@ -60,6 +60,9 @@ fn try_run(
             // What the files hold is checked as well.
             settings.llm.gateway_config()?;
             settings.llm.price_source(None)?;
+            let router = events_router::EventRouter::default();
+            let agents = settings.agents.config()?;
+            events_agents::AgentCaller::new(agents, router).map_err(crate::ConfigError::from)?;
             settings.auth.config()?;
             let _closed = write!(io::stdout(), "{}", commands::check_config(&settings));
             for warning in settings.warnings()? {
@@ -130,6 +133,8 @@ fn with_demo(settings: &Settings, mode: Mode) -> Settings {
         providers
             .entry(crate::demo::PROVIDER.to_owned())
             .or_insert(demo);
+        let agents = &mut settings.agents.agents;
+        agents.entry(crate::demo::AGENT.to_owned()).or_default();
     }
     settings
 }

@@ -40,7 +40,10 @@ impl WorstCase {
         let mut parts = router.worst_case_parts(streams.user_id_bytes).to_vec();
         parts.extend(streams.worst_case_parts(&settings.limits));
         parts.extend(settings.llm.worst_case_parts());
+        let agents = &settings.agents;
+        let of_agents = agents.worst_case(streams.ndjson_bytes, settings.limits.event_bytes);
         parts.extend([
+            ("agents", of_agents),
             (
                 "connections",
                 connections.most().saturating_mul(of_connection),

@@ -11,8 +11,9 @@ use crate::command::{find, run};
 /// and under `target/xtask` with the packages.
 const NODE_CLIENTS: [&str; 4] = ["agui-1.0", "agui-0.0.59", "a2a-js", "llm-js"];
 
-/// Packages for Python, in folders of the same names: the official clients, and a NATS server, which comes as one.
-const PYTHON_CLIENTS: [&str; 4] = ["a2a-py", "agui-py", "llm-py", "nats"];
+/// Packages for Python, in folders of the same names: the official clients, an agent that others wrote, and a NATS
+/// server, which comes as one.
+const PYTHON_CLIENTS: [&str; 5] = ["a2a-py", "agents-py", "agui-py", "llm-py", "nats"];
 
 /// Names under which a browser of the Chromium family is installed.
 const BROWSERS: [&str; 4] = [

@@ -1,5 +1,10 @@
 //! Where an event goes, and what is refused.
 
+use events_models::{
+    RunAgentInput,
+    agui::{AnyJson, fold::Generation},
+};
+
 use super::*;
 
 #[tokio::test]
@@ -161,4 +166,65 @@ async fn an_event_that_is_too_large_leaves_no_trace_either() {
         .publish(&ada(), AgUiEventBuilder::run_finished("t", "r", None))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn whoever_asks_for_a_run_is_told_of_that_run_alone_and_as_it_is() {
+    let router = EventRouter::default();
+    let ada = ada();
+    let mut before = router.run(&ada, "t").with_id("before");
+    before.start(None).await.unwrap();
+    let mut input = RunAgentInput::new("t", "asked", Vec::new());
+    input.state = Some(AnyJson::from_json("{}").unwrap());
+    let wish = router.subscribe(&ada);
+    let mut asker = wish
+        .for_run(input.clone(), Generation::V1_0)
+        .thread("t")
+        .unwrap();
+    assert!(asker.primed().is_some());
+    before.finish(None).await.unwrap();
+    let (thread, run) = ("t".into(), "asked".into());
+    assert!(!router.is_run_active(&ada, &thread, &run));
+    let mut asked = router.run(&ada, "t").with_id("asked");
+    asked.start(Some(input)).await.unwrap();
+    assert!(router.is_run_active(&ada, &thread, &run));
+    let standing = router.thread_standing(&ada, &thread);
+    assert_eq!(
+        standing,
+        Some((crate::ThreadState::Running, Some("asked".to_owned())))
+    );
+    asked.finish(None).await.unwrap();
+    let mut told = Vec::new();
+    while let Some(event) = asker.next_event().await {
+        told.push((
+            event.event_type().as_str(),
+            event.run_id().map(str::to_owned),
+        ));
+    }
+    let asked = Some("asked".to_owned());
+    assert_eq!(
+        told,
+        [("RUN_STARTED", asked.clone()), ("RUN_FINISHED", asked)]
+    );
+}
+
+#[tokio::test]
+async fn an_event_for_one_run_makes_no_record_in_another() {
+    let router = EventRouter::default();
+    let ada = ada();
+    let mut run = router.run(&ada, "t").with_id("one");
+    run.start(None).await.unwrap();
+    let end = |run: &str| {
+        let event = BusEvent::AgUi {
+            thread: Some("t".into()),
+            event: AgUiEventBuilder::run_error("stopped", None),
+        };
+        vec![Item::new(event).only_in_run(run.into())]
+    };
+    let published = router.publish_batch(&ada, end("other")).await.unwrap();
+    assert!(published.ids.is_empty());
+    let published = router.publish_batch(&ada, end("one")).await.unwrap();
+    assert_eq!(published.ids.len(), 1);
+    let published = router.publish_batch(&ada, end("one")).await.unwrap();
+    assert!(published.ids.is_empty());
 }

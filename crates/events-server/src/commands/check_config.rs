@@ -1,7 +1,8 @@
 //! `events check-config`: what is in effect.
 
 use crate::{
-    KEYS, Key, PROVIDER_KEYS, Settings, WorstCase, config::without_password, worst_case::Size,
+    AGENT_KEYS, KEYS, Key, PROVIDER_KEYS, Settings, WorstCase, config::without_password,
+    worst_case::Size,
 };
 
 /// Writes the settings as a configuration file that sets the same, with secrets left out, and the memory that they
@@ -26,6 +27,25 @@ pub(crate) fn check_config(settings: &Settings) -> String {
             text.push_str(&format!(
                 "llm.providers.{name}.{} = {value}{note}\n",
                 key.name
+            ));
+        }
+    }
+    for (name, agent) in &settings.agents.agents {
+        for key in &AGENT_KEYS {
+            let value = quoted(&key.show(agent));
+            let note = if value == quoted(&key.default_text()) {
+                "  # default"
+            } else {
+                ""
+            };
+            text.push_str(&format!(
+                "agui.agents.{name}.{} = {value}{note}\n",
+                key.name
+            ));
+        }
+        for header in agent.config.headers.keys() {
+            text.push_str(&format!(
+                "agui.agents.{name}.headers.{header} = \"(hidden)\"\n"
             ));
         }
     }

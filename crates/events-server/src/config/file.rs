@@ -65,7 +65,8 @@ impl Flat<'_> {
 }
 
 fn is_table(key: &str) -> bool {
-    key == "llm.providers" || super::KEYS.iter().any(|known| is_below(known.name, key))
+    matches!(key, "llm.providers" | "agui.agents")
+        || super::KEYS.iter().any(|known| is_below(known.name, key))
 }
 
 fn is_below(key: &str, table: &str) -> bool {

@@ -49,7 +49,7 @@ const GIB: u64 = 1 << 30;
 const HOUR: u64 = 3_600;
 
 /// All settings, in the order of the help.
-pub static KEYS: [Key; 84] = [
+pub static KEYS: [Key; 89] = [
     Key {
         name: "listen",
         field: Field::Address(|settings| &mut settings.listen),
@@ -466,6 +466,37 @@ pub static KEYS: [Key; 84] = [
         name: "postgres.poll",
         field: Field::ShortTime(|settings| &mut settings.engine.postgres_poll, 50..=10_000),
         doc: "how often PostgreSQL is looked at, which is how late unnotified news may be",
+    },
+    Key {
+        name: "agui.connect_timeout",
+        field: Field::Time(|settings| &mut settings.agents.connect_timeout, 1..=600),
+        doc: "how long a connection to an agent may take",
+    },
+    Key {
+        name: "agui.runs",
+        field: Field::Count(|settings| &mut settings.agents.limits.runs, 1..=100_000),
+        doc: "runs of agents at the same time",
+    },
+    Key {
+        name: "agui.runs_per_user",
+        field: Field::Count(
+            |settings| &mut settings.agents.limits.runs_per_user,
+            1..=10_000,
+        ),
+        doc: "runs of agents of one user at the same time",
+    },
+    Key {
+        name: "agui.run_time",
+        field: Field::Time(
+            |settings| &mut settings.agents.limits.run_time,
+            1..=7 * 24 * HOUR,
+        ),
+        doc: "how long a run of an agent may take as a whole",
+    },
+    Key {
+        name: "agui.ca",
+        field: Field::File(|settings| &mut settings.agents.ca),
+        doc: "certificates (PEM) of authorities that are trusted for agents too",
     },
     Key {
         name: "llm.connect_timeout",

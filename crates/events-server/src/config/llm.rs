@@ -115,7 +115,7 @@ impl LlmSettings {
     /// The file of certificates cannot be read.
     pub fn gateway_config(&self) -> Result<GatewayConfig, ConfigError> {
         let authorities_pem = match &self.ca {
-            Some(path) => read(path, "llm.ca")?,
+            Some(path) => read_file(path, "llm.ca")?,
             None => Vec::new(),
         };
         Ok(GatewayConfig {
@@ -155,7 +155,7 @@ impl LlmSettings {
             Prices::None => {}
             Prices::Builtin => sources.push(Arc::new(PriceBook::with_defaults(None))),
             Prices::File(path) => {
-                let bytes = read(path, "llm.prices")?;
+                let bytes = read_file(path, "llm.prices")?;
                 let list = String::from_utf8(bytes)
                     .map_err(|_not_utf8| "it is not UTF-8".to_owned())
                     .and_then(|text| {
@@ -226,7 +226,7 @@ impl LlmSettings {
     }
 }
 
-fn read(path: &PathBuf, key: &'static str) -> Result<Vec<u8>, ConfigError> {
+pub(super) fn read_file(path: &PathBuf, key: &'static str) -> Result<Vec<u8>, ConfigError> {
     let bad = |reason: String| ConfigError::BadFile {
         key,
         path: path.clone(),

@@ -1,6 +1,6 @@
 //! Which key was meant.
 
-use super::{KEYS, PROVIDER_KEYS, providers::PREFIX};
+use super::{AGENT_KEYS, KEYS, PROVIDER_KEYS, agents, providers::PREFIX};
 
 /// Finds the known key that differs least from a name. The first keys below it win when it is the name of a table.
 pub(crate) fn nearest_key(name: &str) -> String {
@@ -17,10 +17,17 @@ pub(crate) fn nearest_key(name: &str) -> String {
     let of_provider = PROVIDER_KEYS
         .iter()
         .map(|key| format!("{PREFIX}{provider}.{}", key.name));
+    // Likewise of agents.
+    let agent = name.split('.').nth(2).filter(|_| name.starts_with("agui."));
+    let agent = agent.unwrap_or("NAME");
+    let of_agent = AGENT_KEYS
+        .iter()
+        .map(|key| format!("{}{agent}.{}", agents::PREFIX, key.name));
     let names: Vec<String> = KEYS
         .iter()
         .map(|key| key.name.to_owned())
         .chain(of_provider)
+        .chain(of_agent)
         .collect();
     let below = names.iter().find(|key| key.starts_with(&table)).cloned();
     below

@@ -13,7 +13,8 @@ use events_broadcast::Limits;
 use events_router::RouterConfig;
 
 use super::{
-    AuthSettings, ConfigError, Key, LlmSettings, Sources, field::Refused, providers, sources::Entry,
+    AgentSettings, AuthSettings, ConfigError, Key, LlmSettings, Sources, agents, field::Refused,
+    providers, sources::Entry,
 };
 use crate::{
     engine::EngineSettings,
@@ -48,6 +49,8 @@ pub struct Settings {
     pub streams: StreamConfig,
     /// Settings of the LLM gateway.
     pub llm: LlmSettings,
+    /// Agents behind the hub.
+    pub agents: AgentSettings,
     /// What only one kind of log has.
     pub engine: EngineSettings,
     /// Who may ask.
@@ -71,6 +74,7 @@ impl Default for Settings {
             router: RouterConfig::default(),
             streams: StreamConfig::default(),
             llm: LlmSettings::default(),
+            agents: AgentSettings::default(),
             engine: EngineSettings::default(),
             auth: AuthSettings::default(),
             otlp: None,
@@ -103,6 +107,19 @@ impl Settings {
             return set.map_err(|expected| ConfigError::BadValue {
                 key: name,
                 value: shown_address(&text),
+                origin,
+                expected: expected.to_owned(),
+            });
+        }
+        if let Some(set) = agents::set(self, &name, &text) {
+            let value = if agents::is_secret(&name) {
+                "(hidden)".to_owned()
+            } else {
+                shown_address(&text)
+            };
+            return set.map_err(|expected| ConfigError::BadValue {
+                key: name,
+                value,
                 origin,
                 expected: expected.to_owned(),
             });
@@ -150,6 +167,13 @@ impl Settings {
             return Err(ConfigError::Contradiction(format!(
                 "llm.providers.{name} has no base_url: say where it is, such as \
                  llm.providers.{name}.base_url = \"https://api.example.com\""
+            )));
+        }
+        let mut agents = self.agents.agents.iter();
+        if let Some((name, _)) = agents.find(|(_, agent)| agent.config.url.is_empty()) {
+            return Err(ConfigError::Contradiction(format!(
+                "agui.agents.{name} has no url: say where it is, such as \
+                 agui.agents.{name}.url = \"https://agents.example.com/chat\""
             )));
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use super::{ConfigError, Origin, file, keys::VARIABLE_PREFIX, providers::PREFIX};
+use super::{ConfigError, Origin, agents, file, keys::VARIABLE_PREFIX, providers::PREFIX};
 
 /// One value as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Sources {
     /// The environment, of which the variables that begin with `EVENTS_` are read.
     pub environment: Vec<(OsString, OsString)>,
     /// Flags: a key and its text. `llm` with `NAME=URL` and `llm.providers` with `NAME.KEY=VALUE` stand for the keys of
-    /// a provider.
+    /// a provider; `agent` with `NAME=URL` and `agui.agents` with `NAME.KEY=VALUE` for those of an agent.
     pub flags: Vec<(&'static str, String)>,
 }
 
@@ -74,6 +74,25 @@ fn of_flag(key: &str, text: &str) -> Result<Entry, ConfigError> {
                 value: super::without_password(text),
                 origin: Origin::Flag("--llm".to_owned()),
                 expected: "a provider as NAME=URL, such as \"up=https://api.example.com\""
+                    .to_owned(),
+            });
+        }
+        ("agent", Some((name, url))) => (
+            format!("{}{name}.url", agents::PREFIX),
+            url,
+            format!("--agent {name}=…"),
+        ),
+        ("agui.agents", Some((rest, value))) => {
+            let key = format!("{}{rest}", agents::PREFIX);
+            let flag = format!("--{key}");
+            (key, value, flag)
+        }
+        ("agent" | "agui.agents", None) => {
+            return Err(ConfigError::BadValue {
+                key: "agent".to_owned(),
+                value: super::without_password(text),
+                origin: Origin::Flag("--agent".to_owned()),
+                expected: "an agent as NAME=URL, such as \"helper=http://127.0.0.1:8000/\""
                     .to_owned(),
             });
         }

@@ -256,3 +256,79 @@ fn sizes_and_durations_have_units() {
     let settings = load(&[], &[("listen", "localhost:0")]).unwrap();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:0");
 }
+
+#[test]
+fn an_agent_is_set_by_flags_variables_and_files_and_its_secrets_are_never_shown() {
+    let variables = [("EVENTS_AGUI__AGENTS__HELPER__HEADERS__X_API_KEY", "hunter2")];
+    let flags = [
+        (
+            "agent",
+            "helper=https://agents.example.com/chat/?code=hunter2",
+        ),
+        ("agui.agents", "helper.idle_timeout=90s"),
+        ("agui.agents", "helper.forward_authorization=true"),
+    ];
+    let settings = load(&variables, &flags).unwrap();
+    let helper = &settings.agents.agents["helper"].config;
+    assert_eq!(helper.headers["x-api-key"], "hunter2");
+    assert_eq!(helper.idle_timeout.as_secs(), 90);
+    assert!(helper.forward_authorization);
+    assert!(helper.url.ends_with("/chat/?code=hunter2"));
+    let shown = crate::commands::check_config(&settings);
+    for line in [
+        "agui.agents.helper.url = \"https://agents.example.com/chat/?(hidden)\"",
+        "agui.agents.helper.headers.x-api-key = \"(hidden)\"",
+        "agui.agents.helper.idle_timeout = \"1m 30s\"",
+    ] {
+        assert!(shown.contains(line), "{line} is not in {shown}");
+    }
+    assert!(!shown.contains("hunter2") && !format!("{settings:?}").contains("hunter2"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("headers");
+    std::fs::write(&file, "# a key\nAuthorization: Bearer hunter2\n").unwrap();
+    let named = format!("helper.headers_file={}", file.display());
+    let flags = [("agent", "helper=http://a/"), ("agui.agents", &*named)];
+    let config = load(&[], &flags).unwrap().agents.config().unwrap();
+    assert_eq!(
+        config.agents["helper"].headers["authorization"],
+        "Bearer hunter2"
+    );
+    std::fs::write(&file, "hunter2\n").unwrap();
+    let error = load(&[], &flags).unwrap().agents.config().unwrap_err();
+    assert!(error.to_string().contains("line 1"), "{error}");
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+#[test]
+fn an_agent_that_cannot_be_asked_is_refused_with_its_key() {
+    for (flags, says) in [
+        (
+            vec![("agui.agents", "helper.idle_timeout=5s")],
+            "has no url",
+        ),
+        (
+            vec![("agent", "helper=localhost:8000")],
+            "expected an address",
+        ),
+        (
+            vec![("agent", "Helper=http://a/")],
+            "expected an agent's name",
+        ),
+        (vec![("agent", "helper")], "NAME=URL"),
+        (
+            vec![("agui.agents", "helper.uri=http://a/")],
+            "the nearest known key is \"agui.agents.helper.url\"",
+        ),
+        (
+            vec![("agui.agents", "helper.headers.x y=hunter2")],
+            "(hidden)",
+        ),
+    ] {
+        let error = complaint(&[], &flags);
+        assert!(
+            error.contains(says) && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
+}

@@ -14,7 +14,8 @@ async fn answer(path: &str, accept: &str) -> (HeaderMap, String) {
         .unwrap();
     let state = events_axum::StreamState::new(events_router::EventRouter::default());
     let llm = crate::llm::Llm::new(&crate::Settings::default(), &state, None).unwrap();
-    let response = crate::app::app(state, &llm, None)
+    let agents = crate::agents::Agents::new(&crate::Settings::default(), &state, None).unwrap();
+    let response = crate::app::app(state, &llm, &agents, None)
         .oneshot(request)
         .await
         .unwrap();
