@@ -47,6 +47,8 @@ mod drain;
 mod frames;
 mod handmade;
 mod head;
+#[cfg(feature = "javascript")]
+mod javascript;
 mod live;
 mod metrics;
 mod operations;
@@ -70,6 +72,8 @@ pub use a2a::{A2AConfig, CardConfig, a2a_router};
 pub use agui::agui_router;
 pub use context::{ContextProvider, RequestContext, Role, RouterContexts, UserPattern};
 pub use handmade::{StreamWithGuard, create_sse_stream, standard_keep_alive};
+#[cfg(feature = "javascript")]
+pub use javascript::{JAVASCRIPT_PATH, javascript_router};
 pub use metrics::{Bound, Edge};
 pub use operations::operations_router;
 pub use publish::publish_router;
