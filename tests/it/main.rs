@@ -28,6 +28,12 @@ mod fan_out;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod javascript;
+#[cfg(test)]
+mod javascript_model;
+#[cfg(test)]
+mod javascript_tokens;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod llm_clients;

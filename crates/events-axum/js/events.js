@@ -41,8 +41,6 @@ const GATHERING = 150;
 const PATIENCE = 2_000;
 /** How often a leader says that it is there. */
 const BEAT = 10_000;
-/** After so much quiet a frame without an id is not followed by one that has the id. */
-const SETTLED = 1_000;
 /** A connection that has held for so long was a good one, even if it brought no event. */
 const GOOD = 30_000;
 /** Waits are drawn between zero and a bound that doubles from the hub's `retry:` to this. */
@@ -182,12 +180,9 @@ class Link {
   #nFailures = 0;
   #isRenewed = false;
   #frames = [];
-  #settling;
   #closing = null;
   #isDegraded = false;
   #isOpen = false;
-  /** Frames whose id has not come were given, so what comes with the id belongs to them. */
-  #isPartSaid = false;
   isStopped = false;
   cursor;
 
@@ -202,7 +197,6 @@ class Link {
 
   stop() {
     this.isStopped = true;
-    this.#world.clearTimeout(this.#settling);
     this.#abort?.abort();
     this.#wake?.();
   }
@@ -353,7 +347,6 @@ class Link {
       heard();
       parser.push(decoder.decode(value, { stream: true }));
       if (this.isStopped) return {};
-      this.#settle();
       if (this.#closing !== null) break;
     }
     const reason = this.#closing;
@@ -407,9 +400,7 @@ class Link {
     this.#frames = [];
     const [first] = frames;
     // Told to a reader whose place the hub has lost, or who had none.
-    const isPart = first !== undefined && first.id === null;
-    const isReset = frames.length > 1 || isPart || this.#isPartSaid || first?.event === "gap";
-    this.#isPartSaid = isPart && id === null;
+    const isReset = first !== undefined && (first.id === null || first.event === "gap");
     const unit = { id, frames, since: this.cursor, isReset: isReset && this.#stream.resumes };
     if (id !== null) this.cursor = id;
     this.#sink.unit(unit);
@@ -422,22 +413,14 @@ class Link {
     this.#state("open");
   }
 
-  /** Frames whose id does not follow are given after a while. */
-  #settle() {
-    this.#world.clearTimeout(this.#settling);
-    if (this.#frames.length === 0) return;
-    this.#settling = this.#world.setTimeout(() => this.isStopped || this.#unit(null), SETTLED);
-  }
-
   #beat() {
+    // The hub is silent, so no id follows for these.
     if (this.#frames.length > 0) this.#unit(null);
     if (!this.isStopped) this.#sink.beat(!this.#isDegraded);
   }
 
   /** Forgets the part of a unit whose id has not come: it comes again. */
   #drop() {
-    this.#world.clearTimeout(this.#settling);
-    this.#isPartSaid = false;
     this.#frames = [];
   }
 
@@ -517,7 +500,7 @@ class Leader {
 
   unit(unit) {
     // The mark is a place that others can reach by events alone; before the first one it is any cursor.
-    // After a part of a unit there is no place at which anybody could come in.
+    // After what has no id there is no place at which anybody could come in.
     if (unit.id === null) this.#mark = null;
     else if (unit.frames.length > 0 || this.#n === 0 || this.#mark === null) this.#mark = unit.id;
     const n = this.#n++;

@@ -81,7 +81,8 @@ mod tests {
     #[tokio::test]
     async fn the_client_is_served_as_a_module_that_is_asked_for_once() {
         let response = ask(None).await;
-        let header = |response: &Response, name| response.headers()[name].to_str().unwrap().to_owned();
+        let header =
+            |response: &Response, name| response.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(response.status(), StatusCode::OK);
         let content_type = header(&response, header::CONTENT_TYPE);
         assert_eq!(content_type, "text/javascript; charset=utf-8");

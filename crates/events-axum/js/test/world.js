@@ -46,8 +46,8 @@ export class World {
 
   /** Does one thing that is due, or lets time pass; false if there is nothing at all. */
   async step(mayRush = true) {
-    // Whoever was just opened, shown or hidden acts first.
-    await new Promise(setImmediate);
+    // What was begun goes on for a few turns; what takes longer than that is overtaken.
+    for (let turns = 12; turns > 0; turns -= 1) await null;
     const ready = [...this.#queues].filter(([, [first]]) => first.tab === null || !first.tab.isHung);
     if (ready.length > 0 && !(mayRush && this.chance(0.03))) {
       const [name, queue] = ready[this.draw(ready.length)];

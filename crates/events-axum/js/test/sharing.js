@@ -2,12 +2,11 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { test } from "node:test";
 import { connect } from "../events.js";
 import { World } from "./world.js";
 
-const N_SCHEDULES = Number(process.env.SCHEDULES ?? 2_000);
-const FIRST = Number(process.env.SEED ?? 1);
+const N_SCHEDULES = Number(process.argv[2] ?? 2_000);
+const FIRST = Number(process.argv[3] ?? 1);
 
 /** Follows the stream in a tab, and checks each thing that it is given against the hub's log. */
 class Reader {
@@ -95,7 +94,6 @@ async function play(seed, connect) {
   hub.hasState = world.chance(0.5);
   hub.trouble = world.chance(0.5) ? 0.15 : 0;
   const isHard = world.chance(0.4);
-  const iterates = world.chance(0.1);
   let readers = [];
   const open = (storage) => readers.push(new Reader(world.open(storage), connect, {}));
   const some = () => readers[world.draw(readers.length)];
@@ -169,39 +167,66 @@ async function play(seed, connect) {
   const leaders = readers.filter((reader) => reader.stream.role === "leader");
   assert.equal(leaders.length, readers.length > 0 ? 1 : 0, "leaders at the end");
   for (const reader of readers) reader.stream.close();
-  return iterates;
 }
 
-async function first(seeds, connect) {
-  for (let seed = FIRST; seed < FIRST + seeds; seed += 1) {
+/** Plays schedules, and returns what is wrong with the first that goes wrong. */
+async function firstFailure(seed, n, connect) {
+  for (const end = seed + n; seed < end; seed += 1) {
     try {
       await play(seed, connect);
     } catch (error) {
-      error.message = `seed ${seed}: ${error.message}`;
+      error.message = `schedule ${seed}: ${error.message}`;
       return error;
     }
   }
   return null;
 }
 
-test(`${N_SCHEDULES} schedules: once, in order, nothing lost`, async () => {
-  const failure = await first(N_SCHEDULES, connect);
-  if (failure !== null) throw failure;
-});
-
 /** The module with one thing wrong. */
-async function broken(from, to) {
-  const source = await readFile(new URL("../events.js", import.meta.url), "utf8");
-  assert(source.includes(from), from);
-  const text = source.replace(from, () => to);
+async function broken(changes) {
+  let text = await readFile(new URL("../events.js", import.meta.url), "utf8");
+  for (const [from, to] of changes) {
+    assert(text.includes(from), `not there any more: ${from}`);
+    text = text.replace(from, () => to);
+  }
   return (await import(`data:text/javascript,${encodeURIComponent(text)}`)).connect;
 }
 
+/** Mistakes that the schedules have to find. */
 const FAULTS = {
-  "a new leader reads on from its own cursor, and others believe it": [
-    ["if (isAtLeast(this.#start, place)) this.#start = place;", ";"],
-    ["|| isAtLeast(this.#cursor, mark)) {", "|| n === 0 || isAtLeast(this.#cursor, mark)) {"],
+  "a tab that is behind takes what the leader posts": [
+    ['else if (this.#mode === "behind") {\n      if (!isNext)', 'else if (this.#mode === "behind") {\n      this.#give(unit);\n      if (!isNext)'],
   ],
+  "a tab that has met the leader forgets what it held back": [["of held.slice(n)", "of held.slice(held.length)"]],
+  "a tab that has met the leader takes all that it held back": [
+    ["of held.slice(n)", "of held"],
+    ["if (unit.since === this.#cursor || !this.resumes) this.#give(unit);", "if (true) this.#give(unit);"],
+  ],
+  "a missing number is not noticed": [["const isNext = n === this.#next;", "const isNext = true;"],
+    ["if (unit.since === this.#cursor || !this.resumes)", "if (!isAtLeast(this.#cursor, unit.id))"]],
+  "a new leader begins at its own cursor, and is believed": [
+    ["if (isAtLeast(this.#start, place)) this.#start = place;", ";"],
+    ["this.#start = places[0] ??", "this.#start = this.#stream.cursor ??"],
+    ["if (!this.resumes || isAtStart ||", "if (n === 0 || isAtStart ||"],
+    ["if (unit.since === this.#cursor || !this.resumes)", "if (!isAtLeast(this.#cursor, unit.id))"],
+  ],
+  "a gap of the leader counts for all": [
+    ["if (unit.since === this.#cursor || !this.resumes)", "if (unit.isReset || unit.since === this.#cursor)"],
+  ],
+  "a cut within a prelude goes on with its rest": [["#drop() {", "#drop() {\n    return;"]],
+  "a page that comes back begins anew": [["this.#options.lastEventId", "null"], ["?? this.#kept()", ""]],
 };
 
-export { broken, FAULTS, first };
+const failure = await firstFailure(FIRST, N_SCHEDULES, connect);
+if (failure !== null) {
+  console.error(failure.message, failure);
+  process.exit(1);
+}
+console.log(`${N_SCHEDULES} schedules: once, in order, nothing lost`);
+for (const [name, changes] of Object.entries(process.env.FAULTS === "0" ? {} : FAULTS)) {
+  const found = await firstFailure(FIRST, N_SCHEDULES, await broken(changes));
+  if (found === null) {
+    console.error(`not found in ${N_SCHEDULES} schedules: ${name}`);
+    process.exitCode = 1;
+  } else console.log(`found: ${name}: ${found.message.split("\n")[0]}`);
+}
