@@ -8,6 +8,7 @@ use events_tests::{
     raw_client::{RawSse, get, post},
     sample,
     server_process::ServerProcess,
+    skip::workspace_root,
 };
 use serde_json::{Value, json};
 
@@ -62,8 +63,7 @@ async fn has_connections(address: SocketAddr, n: usize) -> io::Result<()> {
     within("the number of connections", PATIENCE, async {
         loop {
             let answer = get(address, "/connections?user=ada", &[]).await?.json()?;
-            let connections = answer["connections"].as_array().map(Vec::len);
-            if connections == Some(n) {
+            if answer.as_array().map(Vec::len) == Some(n) {
                 return Ok(());
             }
             tokio::task::yield_now().await;
@@ -253,4 +253,46 @@ async fn a_tab_over_the_cap_waits_and_gets_in() -> io::Result<()> {
     page.wait_until("stream.state === 'open'").await?;
     let ids = publish(server.address(), "first", 5).await?;
     has_seen(&mut page, 0, &ids).await
+}
+
+/// The block of the README's section on browsers, as a script that is evaluated.
+fn of_the_readme() -> io::Result<String> {
+    let readme = std::fs::read_to_string(workspace_root().join("README.md"))?;
+    let section = readme.split("## In the browser").nth(1);
+    let block = section.and_then(|section| section.split("```js\n").nth(1)?.split("```").next());
+    let block = block.ok_or_else(|| io::Error::other("no block in the README's section"))?;
+    let import = "import { connect } from \"/events.js\";";
+    assert!(block.starts_with(import), "{block}");
+    let import_here = "const { connect } = await import(\"/events.js\");";
+    let block = block.replace(import, import_here);
+    Ok(format!(
+        "window.lines = []; console.log = (...words) => lines.push(words.join(' ')); (async () => {{ {block} }})(); 0"
+    ))
+}
+
+#[tokio::test]
+async fn the_block_of_the_readme_shows_a_run() -> io::Result<()> {
+    let server = hub(&["--listen", "127.0.0.1:0"]).await?;
+    let name = "the_block_of_the_readme_shows_a_run";
+    let Some(mut page) = DrivenPage::open(name, &server.url(PAGE)).await? else {
+        return Ok(());
+    };
+    page.wait_until("document.readyState === 'complete'")
+        .await?;
+    page.evaluate(&of_the_readme()?).await?;
+    has_connections(server.address(), 1).await?;
+    let lines = sample::run("t1", "r", 2).join("\n");
+    let path = "/publish/agui/ada";
+    let answer = post(server.address(), path, "application/x-ndjson", lines).await?;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    page.wait_until("lines.at(-1)?.startsWith('RUN_FINISHED')")
+        .await?;
+    let lines: Vec<String> = serde_json::from_value(page.evaluate("lines").await?)?;
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("TEXT_MESSAGE_CONTENT r 1")),
+        "{lines:?}"
+    );
+    Ok(())
 }
