@@ -14,21 +14,21 @@
  * - A tab is *in step* if it has everything before the leader's next unit. It takes unit after unit, and passes over
  *   those that its cursor covers already.
  * - A tab that is not (it is new, was frozen, missed a number, or waited too long) is *behind*: it reads on a connection
- *   of its own, from its own cursor, and holds back what the leader posts meanwhile. As soon as its cursor has reached a
- *   place that the leader has told, everything after that place is in its hands: it lets go of the connection, takes
- *   what it held back and is not covered, and is in step.
+ *   of its own, from its own cursor, and holds back what the leader posts meanwhile. When the hub has accepted the
+ *   cursor, and it has reached a place that the leader has told, or the hub is silent there, everything after it is in
+ *   the tab's hands: it lets go of the connection, takes what it held back and is not covered, and is in step.
  * - The lock passes on when its holder closes, crashes, freezes or is deposed. The new holder *claims*: those in step
  *   answer with their cursors, and it reads on from the smallest. Nobody waits for an answer that does not come: who
- *   finds that the new leader begins after its own cursor is behind, and catches up by itself.
- * - A unit says which cursor it follows. A tab that has another one, and that the unit does not lie before, is behind: the
- *   hub has to judge its own cursor. So a gap or a new prelude counts only for those who had the same cursor, and a tab
- *   that was ahead of the leader finds out when the log has lost what it saw.
+ *   finds that the new leader begins elsewhere is behind, and catches up by itself.
+ * - A unit says which cursor it follows. A tab that has another one, and that the unit does not lie before, is behind:
+ *   the hub has to judge its own cursor. The same when the leader's link is opened anew. So a gap or a new prelude counts
+ *   only for those who had the same cursor, and a tab finds out when the log has lost what it saw.
  *
- * So a unit is delivered in the order of ids, once, and a place between two units is only ever crossed by a connection
+ * So units are delivered in the order of ids, once, and a place between two units is only ever crossed by a connection
  * that the hub has accepted with that cursor, or by a leader's unbroken numbers.
  *
- * Messages: `ask` (a tab has come), `claim` (a tab has the lock), `place` (the answer: a cursor), `here` (the leader: its
- * next number, the place before it, its state), `unit`, `closing`, `end`, `nudge` (somebody looks at a page).
+ * Messages: `ask` (a tab has come), `claim` (a tab has the lock), `place` (the answer: a cursor), `here` (the leader:
+ * its next number, the place before it, its state), `unit`, `closing`, `end`, `nudge` (somebody looks at a page).
  */
 
 /** Nothing for so long, not even a heartbeat, and a connection is given up; milliseconds. */
@@ -793,6 +793,8 @@ export class EventStream extends EventTarget {
   #claimed(from, isOwn) {
     this.#leaderTab = from;
     this.#next = 0;
+    // Where it begins has to be compared once.
+    this.#nOpened = -1;
     if (this.#mode === "behind") this.#hold(null);
     if (this.#mode !== "tail") return;
     // The leader that is being made is not there to hear it yet.
@@ -807,7 +809,7 @@ export class EventStream extends EventTarget {
     this.#next = n;
     const isSameLink = isFollowed && nOpened === this.#nOpened;
     this.#nOpened = nOpened;
-    if (this.#mode === "tail" && isSameLink && n > 0) return this.#say(...state);
+    if (this.#mode === "tail" && isSameLink) return this.#say(...state);
     if (this.#mode === "behind") {
       if (!isFollowed) this.#hold(mark);
       else if (this.#held.length === 0) this.#point = mark;
@@ -1048,7 +1050,8 @@ export class EventStream extends EventTarget {
   /** Forgets the cursors that were kept longest ago. */
   #makeRoom() {
     const storage = this.#storage;
-    const keys = Array.from({ length: storage.length }, (_, i) => storage.key(i)).filter((key) => key?.startsWith(KEPT));
+    const all = Array.from({ length: storage.length }, (_, i) => storage.key(i));
+    const keys = all.filter((key) => key?.startsWith(KEPT));
     const age = (key) => Number(storage.getItem(key)?.split(" ")[0]);
     keys.sort((a, b) => age(a) - age(b));
     for (const key of keys.slice(0, Math.max(0, keys.length - MOST_KEPT + 1))) storage.removeItem(key);

@@ -40,6 +40,7 @@ class Reader {
   #event({ id, json }) {
     if (json.part) {
       this.#mayBeReset();
+      assert(!this.part, "half a prelude, and then another");
       this.part = true;
       return;
     }
@@ -173,6 +174,7 @@ async function play(seed, connect) {
 async function firstFailure(seed, n, connect) {
   for (const end = seed + n; seed < end; seed += 1) {
     try {
+      if (process.env.TRACE) console.error(seed);
       await play(seed, connect);
     } catch (error) {
       error.message = `schedule ${seed}: ${error.message}`;
@@ -214,7 +216,6 @@ const FAULTS = {
     ["if (unit.since === this.#cursor || !this.resumes)", "if (unit.isReset || unit.since === this.#cursor)"],
   ],
   "a cut within a prelude goes on with its rest": [["#drop() {", "#drop() {\n    return;"]],
-  "a page that comes back begins anew": [["this.#options.lastEventId", "null"], ["?? this.#kept()", ""]],
 };
 
 const failure = await firstFailure(FIRST, N_SCHEDULES, connect);
