@@ -38,6 +38,27 @@ async fn the_clients_parser_waits_and_bounds_are_right() -> io::Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn the_clients_types_are_what_a_page_uses() -> io::Result<()> {
+    let name = "the_clients_types_are_what_a_page_uses";
+    let compiler = skip::client_packages("typescript");
+    let Some(compiler) = skip::require(name, "the compiler typescript", compiler) else {
+        return Ok(());
+    };
+    let compiler = compiler.join("node_modules/typescript/bin/tsc");
+    let options = "--noEmit --strict --target es2022 --module esnext --moduleResolution bundler --lib \
+                   es2023,dom,dom.iterable --pretty false test/types.ts";
+    let compiler = compiler.to_string_lossy();
+    let arguments: Vec<&str> = std::iter::once(&*compiler)
+        .chain(options.split_whitespace())
+        .collect();
+    let Some(output) = node(name, &arguments).await? else {
+        return Ok(());
+    };
+    check(&output);
+    Ok(())
+}
+
 /// `EVENTS_SCHEDULES` draws more.
 #[tokio::test]
 async fn tabs_in_drawn_schedules_have_everything_once_and_planted_faults_are_found()

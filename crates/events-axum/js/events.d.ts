@@ -85,6 +85,7 @@ export class EventStream<T = any> extends EventTarget implements AsyncIterable<S
   addEventListener(type: "gap", listener: (event: CustomEvent<Gap>) => void, options?: AddEventListenerOptions | boolean): void;
   addEventListener(type: "closing", listener: (event: CustomEvent<Closing>) => void, options?: AddEventListenerOptions | boolean): void;
   addEventListener(type: "state", listener: (event: CustomEvent<State>) => void, options?: AddEventListenerOptions | boolean): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: AddEventListenerOptions | boolean): void;
 }
 
 /** Why a stream has ended for good. */
