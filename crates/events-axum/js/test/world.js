@@ -281,7 +281,7 @@ export class Hub {
 
   fetch(tab, url, { headers, signal }) {
     const world = this.#world;
-    const connection = { n: ++this.n, tab, chunks: [], reader: null, at: 0, view: 0, isOver: false };
+    const connection = { n: ++this.n, tab, chunks: [], reader: null, at: 0, view: 0, isOver: false, isLossy: false };
     return new Promise((resolve, reject) => {
       signal.addEventListener("abort", () => {
         this.connections.delete(connection);
@@ -372,11 +372,13 @@ export class Hub {
 
   #end(connection) {
     this.connections.delete(connection);
+    // What is on its way may be lost.
+    connection.isLossy = this.#world.chance(0.5);
     this.#world.later(`net ${connection.n}`, connection.tab, () => this.#arrive(connection, { done: true }));
   }
 
   #arrive(connection, piece) {
-    if (connection.isOver) return;
+    if (connection.isOver || (connection.isLossy && !piece.done)) return;
     if (connection.reader === null) connection.chunks.push(piece);
     else {
       const { resolve } = connection.reader;
