@@ -42,7 +42,11 @@ async fn publish(address: SocketAddr, run: &str, n_deltas: usize) -> io::Result<
         .collect())
 }
 
+/// Whether the page is there, and no longer the blank one before it.
+const IS_THERE: &str = "location.protocol === 'http:' && document.readyState === 'complete'";
+
 async fn follow(page: &mut DrivenPage, address: &str) -> io::Result<()> {
+    page.wait_until(IS_THERE).await?;
     let script = FOLLOW.replace("ADDRESS", &json!(address).to_string());
     page.evaluate(&script).await.map(drop)
 }
@@ -98,8 +102,6 @@ async fn twelve_tabs_have_one_connection_and_lose_nothing_when_the_leader_goes()
     follow(&mut page, "/agui").await?;
     for _ in 1..N_TABS {
         page.open_tab(&server.url(PAGE)).await?;
-        page.wait_until("document.readyState === 'complete'")
-            .await?;
         follow(&mut page, "/agui").await?;
     }
     let mut tabs: Vec<usize> = (0..N_TABS).collect();
@@ -155,8 +157,6 @@ async fn tabs_of_a_thread_are_told_its_state_and_then_share() -> io::Result<()> 
     for tab in 0..3 {
         if tab > 0 {
             page.open_tab(&server.url(PAGE)).await?;
-            page.wait_until("document.readyState === 'complete'")
-                .await?;
         }
         follow(&mut page, "/agui?thread=t").await?;
         page.wait_until("stream.state === 'open' && seen.length > 0")
@@ -197,8 +197,6 @@ async fn a_reloaded_page_goes_on_from_its_cursor() -> io::Result<()> {
     let missed = publish(address, "missed", 5).await?;
     page.command("Page.navigate", json!({ "url": server.url(PAGE) }))
         .await?;
-    page.wait_until("location.href !== 'about:blank' && document.readyState === 'complete'")
-        .await?;
     follow(&mut page, "/agui").await?;
     has_seen(&mut page, 0, &missed).await
 }
@@ -216,8 +214,6 @@ async fn tabs_come_back_to_a_hub_that_was_killed() -> io::Result<()> {
     for tab in 0..3 {
         if tab > 0 {
             page.open_tab(&server.url(PAGE)).await?;
-            page.wait_until("document.readyState === 'complete'")
-                .await?;
         }
         follow(&mut page, "/agui").await?;
         page.wait_until("stream.state === 'open'").await?;
@@ -277,8 +273,7 @@ async fn the_block_of_the_readme_shows_a_run() -> io::Result<()> {
     let Some(mut page) = DrivenPage::open(name, &server.url(PAGE)).await? else {
         return Ok(());
     };
-    page.wait_until("document.readyState === 'complete'")
-        .await?;
+    page.wait_until(IS_THERE).await?;
     page.evaluate(&of_the_readme()?).await?;
     has_connections(server.address(), 1).await?;
     let lines = sample::run("t1", "r", 2).join("\n");

@@ -69,6 +69,6 @@ async fn tabs_in_drawn_schedules_have_everything_once_and_planted_faults_are_fou
         return Ok(());
     };
     let text = check(&output);
-    assert_eq!(text.matches("found: ").count(), 6, "{text}");
+    assert_eq!(text.matches("found: ").count(), 7, "{text}");
     Ok(())
 }

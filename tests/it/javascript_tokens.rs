@@ -57,7 +57,7 @@ async fn a_stream_opened_with_a_ticket_comes_back_by_itself() -> io::Result<()> 
     let Some(mut page) = DrivenPage::open(name, &front.url("/")).await? else {
         return Ok(());
     };
-    page.wait_until("document.readyState === 'complete'")
+    page.wait_until("location.protocol === 'http:' && document.readyState === 'complete'")
         .await?;
     let ada = token("ada", &[]).await?;
     let publisher = token("agent", &["--role", "publisher", "--for", "ada"]).await?;
@@ -92,7 +92,7 @@ async fn the_client_asks_for_a_new_token_when_the_old_one_ends() -> io::Result<(
     };
     let tokens = [
         "not a token".to_owned(),
-        token("ada", &["--ttl", "4s"]).await?,
+        token("ada", &["--ttl", "8s"]).await?,
         token("ada", &[]).await?,
     ];
     let script = format!(
@@ -101,6 +101,8 @@ async fn the_client_asks_for_a_new_token_when_the_old_one_ends() -> io::Result<(
          tokens.shift(); }}, onEvent: ({{ id }}) => seen.push(id), onGap: () => seen.push('gap') }}); }})",
         json!(tokens)
     );
+    page.wait_until("location.protocol === 'http:' && document.readyState === 'complete'")
+        .await?;
     page.evaluate(&script).await?;
     page.wait_until("stream.state === 'open'").await?;
     let publisher = token("agent", &["--role", "publisher", "--for", "ada"]).await?;
