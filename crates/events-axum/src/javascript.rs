@@ -34,11 +34,9 @@ fn tag() -> String {
 fn answer(headers: &HeaderMap, tag: &str) -> Response {
     let mut known = headers.get_all(header::IF_NONE_MATCH).iter();
     let is_known = known.any(|value| {
-        let names = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        let mut names = value.to_str().unwrap_or_default().split(',').map(str::trim);
         // A proxy that compresses makes a strong tag weak.
-        names
-            .into_iter()
-            .any(|name| name == "*" || name.trim_start_matches("W/") == tag)
+        names.any(|name| name == "*" || name.strip_prefix("W/").unwrap_or(name) == tag)
     });
     let fixed: [(HeaderName, &str); 5] = [
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
