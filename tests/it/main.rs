@@ -39,6 +39,12 @@ mod harness;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod javascript;
+#[cfg(test)]
+mod javascript_model;
+#[cfg(test)]
+mod javascript_tokens;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod limits;

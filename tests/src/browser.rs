@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use crate::skip;
 
 /// What keeps a browser in a test from looking at anything but its page.
-pub(crate) const FLAGS: [&str; 11] = [
+pub(crate) const FLAGS: [&str; 12] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -22,6 +22,8 @@ pub(crate) const FLAGS: [&str; 11] = [
     "--disable-default-apps",
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
+    // A tab that crashes takes no other with it.
+    "--renderer-process-limit=40",
 ];
 
 /// A running browser with a profile of its own; dropping it ends it with all its processes.

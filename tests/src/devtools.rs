@@ -27,6 +27,8 @@ pub struct DrivenPage {
     n_commands: u64,
     /// The tabs, by their sessions.
     sessions: Vec<String>,
+    /// What the browser calls the tabs.
+    targets: Vec<Value>,
     /// Which of them is driven; none before the first is open.
     current: usize,
     _profile: TempDir,
@@ -75,6 +77,7 @@ impl DrivenPage {
         let session = attached["sessionId"].as_str().map(str::to_owned);
         self.sessions
             .push(session.ok_or_else(|| io::Error::other("no session"))?);
+        self.targets.push(target["targetId"].clone());
         self.current = self.sessions.len() - 1;
         self.command("Page.navigate", json!({ "url": url })).await?;
         Ok(self.current)
@@ -88,6 +91,46 @@ impl DrivenPage {
     pub fn turn_to(&mut self, tab: usize) {
         assert!(tab < self.sessions.len(), "no tab {tab}");
         self.current = tab;
+    }
+
+    /// Closes one of the open pages, as a person does. It must not be driven further.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer in time.
+    ///
+    /// # Panics
+    ///
+    /// When so many are not open.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be closed or not; the handle must not be used further.
+    pub async fn close_tab(&mut self, tab: usize) -> io::Result<()> {
+        let target = json!({ "targetId": self.targets[tab] });
+        self.command_to(None, "Target.closeTarget", target)
+            .await
+            .map(drop)
+    }
+
+    /// Has the process of one of the open pages crash. It must not be driven further.
+    ///
+    /// # Errors
+    ///
+    /// When the browser has ended.
+    ///
+    /// # Panics
+    ///
+    /// When so many are not open.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may have crashed or not; the handle must not be used further.
+    pub async fn crash_tab(&mut self, tab: usize) -> io::Result<()> {
+        let session = self.sessions[tab].clone();
+        // What crashes does not answer.
+        self.send(Some(session), "Page.crash", json!({})).await?;
+        Ok(())
     }
 
     fn start(program: &Path) -> io::Result<Self> {
@@ -112,6 +155,7 @@ impl DrivenPage {
             answers: BufReader::new(answers),
             n_commands: 0,
             sessions: Vec::new(),
+            targets: Vec::new(),
             current: 0,
             _profile: profile,
         })
@@ -184,16 +228,8 @@ impl DrivenPage {
         method: &str,
         parameters: Value,
     ) -> io::Result<Value> {
-        self.n_commands += 1;
-        let id = self.n_commands;
-        let mut command = json!({ "id": id, "method": method, "params": parameters });
-        if let Some(session) = session {
-            command["sessionId"] = session.into();
-        }
-        let mut bytes = command.to_string().into_bytes();
-        bytes.push(0);
         within(method, PATIENCE, async {
-            self.commands.write_all(&bytes).await?;
+            let id = self.send(session, method, parameters).await?;
             loop {
                 let mut bytes = Vec::new();
                 self.answers.read_until(0, &mut bytes).await?;
@@ -211,6 +247,27 @@ impl DrivenPage {
             }
         })
         .await
+    }
+}
+
+impl DrivenPage {
+    /// Sends a command and returns its number.
+    async fn send(
+        &mut self,
+        session: Option<String>,
+        method: &str,
+        parameters: Value,
+    ) -> io::Result<u64> {
+        self.n_commands += 1;
+        let id = self.n_commands;
+        let mut command = json!({ "id": id, "method": method, "params": parameters });
+        if let Some(session) = session {
+            command["sessionId"] = session.into();
+        }
+        let mut bytes = command.to_string().into_bytes();
+        bytes.push(0);
+        self.commands.write_all(&bytes).await?;
+        Ok(id)
     }
 }
 

@@ -52,6 +52,8 @@ mod drain;
 mod frames;
 mod handmade;
 mod head;
+#[cfg(feature = "javascript")]
+mod javascript;
 mod live;
 mod metrics;
 mod operations;
@@ -82,6 +84,8 @@ pub use agents::{AgentCall, AgentPlace, AgentRefusal, AgentStart, Agents, agent_
 pub use agui::agui_router;
 pub use context::{ContextProvider, RequestContext, Role, RouterContexts, UserPattern};
 pub use handmade::{StreamWithGuard, create_sse_stream, standard_keep_alive};
+#[cfg(feature = "javascript")]
+pub use javascript::{JAVASCRIPT_PATH, javascript_router};
 pub use metrics::{Bound, Edge};
 pub use operations::{metrics_router, operations_router};
 pub use publish::publish_router;

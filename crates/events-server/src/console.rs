@@ -1,6 +1,7 @@
 //! The console: a page on which one user's runs are watched, cut off, resumed and published.
 //!
-//! Its files are served as they lie beside this module; there is no build step and nothing from elsewhere.
+//! Beside it is `/tabs`, which shows how tabs share a stream with the client for browsers, `/events.js`.
+//! The files are served as they lie beside this module; there is no build step and nothing from elsewhere.
 
 use axum::{
     Router,
@@ -8,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use events_axum::{JAVASCRIPT_PATH, javascript_router};
 
 use crate::page;
 
@@ -21,7 +23,7 @@ const INDEX: &str = include_str!("console/index.html");
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// What the page loads: path, content type, text.
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 12] = [
     (
         "/console.css",
         "text/css; charset=utf-8",
@@ -63,6 +65,17 @@ const FILES: [(&str, &str, &str); 9] = [
         SCRIPT,
         include_str!("console/console-view.js"),
     ),
+    (
+        "/tabs",
+        "text/html; charset=utf-8",
+        include_str!("console/tabs.html"),
+    ),
+    (
+        "/tabs.css",
+        "text/css; charset=utf-8",
+        include_str!("console/tabs.css"),
+    ),
+    ("/tabs.js", SCRIPT, include_str!("console/tabs.js")),
 ];
 
 /// Serves the page and its files.
@@ -72,12 +85,12 @@ pub(crate) fn router() -> Router {
         .fold(Router::new(), |router, (path, content_type, text)| {
             router.route(path, get(async move || file(content_type, text)))
         });
-    files.route("/", get(index))
+    files.route("/", get(index)).merge(javascript_router())
 }
 
 /// Whether a path is the page or one of its files, which belong to no user.
 pub(crate) fn is_console(path: &str) -> bool {
-    path == "/" || FILES.iter().any(|(known, ..)| *known == path)
+    path == "/" || path == JAVASCRIPT_PATH || FILES.iter().any(|(known, ..)| *known == path)
 }
 
 /// Answers browsers with the console and everything else with the plain page.

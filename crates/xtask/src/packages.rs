@@ -7,9 +7,9 @@ use std::path::Path;
 
 use crate::command::{find, run};
 
-/// The official clients for Node.js: the folder under `tests/clients` with the manifest and the lock,
+/// The official clients for Node.js, and the judge of our own client's types: the folder under `tests/clients` with the manifest and the lock,
 /// and under `target/xtask` with the packages.
-const NODE_CLIENTS: [&str; 4] = ["agui-1.0", "agui-0.0.59", "a2a-js", "llm-js"];
+const NODE_CLIENTS: [&str; 5] = ["agui-1.0", "agui-0.0.59", "a2a-js", "llm-js", "typescript"];
 
 /// Packages for Python, in folders of the same names: the official clients, an agent that others wrote, and a NATS
 /// server, which comes as one.

@@ -129,7 +129,7 @@ async fn begin(
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     let asked = Asked {
-        stream_place: state.take_place()?,
+        stream_place: state.take_place(&context)?,
         generation: Generation::of(&input),
         context,
         input,
