@@ -169,7 +169,7 @@ impl Fuzz {
         }
         search.time = started.elapsed();
         search.finding = found.map(|(input, what)| {
-            let small = shrink::shrink(input.clone(), |input| call(&mut check, input).is_err());
+            let small = shrink::shrink(input, |input| call(&mut check, input).is_err());
             let what = call(&mut check, &small).err().unwrap_or(what);
             Finding { input: small, what }
         });

@@ -22,7 +22,7 @@ struct Rig {
     what: &'static str,
 }
 
-const RIGS: [Rig; 8] = [
+const RIGS: [Rig; 13] = [
     Rig {
         name: "disk",
         tests: "log_resume::a_hub_that_is_killed",
@@ -62,6 +62,31 @@ const RIGS: [Rig; 8] = [
         name: "planted",
         tests: "log_resume::planted log_resume::screens",
         what: "logs that break their promises are found out",
+    },
+    Rig {
+        name: "drain",
+        tests: "drain_storm",
+        what: "5,000 streams end over ten seconds and come back to another hub",
+    },
+    Rig {
+        name: "half-open",
+        tests: "half_open",
+        what: "clients whose network goes away, with the hub's own time limits",
+    },
+    Rig {
+        name: "crowds",
+        tests: "crowds",
+        what: "thousands that connect at once, and readers that stop reading",
+    },
+    Rig {
+        name: "model",
+        tests: "resume_model",
+        what: "drawn stories of readers, cuts and outages against a list per user",
+    },
+    Rig {
+        name: "fuzz",
+        tests: "fuzz::",
+        what: "what reads from outside gets inputs that are nearly right",
     },
 ];
 
@@ -180,7 +205,12 @@ fn run_rig(root: &Path, request: &SoakRequest, rig: &'static Rig) -> Outcome {
         request.seed.map(|seed| seed.to_string()),
     );
     // Everything a test may look for has to be there: a missing engine is a failure.
-    let mut environment = vec![("EVENTS_REQUIRE_ALL", "1"), ("EVENTS_SOAK", "1")];
+    let mut environment = vec![
+        ("EVENTS_REQUIRE_ALL", "1"),
+        ("EVENTS_SOAK", "1"),
+        ("EVENTS_FUZZ_SECONDS", "600"),
+        ("EVENTS_MODEL_CASES", "20000"),
+    ];
     environment.extend(minutes.as_deref().map(|text| ("EVENTS_SOAK_MINUTES", text)));
     environment.extend(seed.as_deref().map(|text| ("EVENTS_SEED", text)));
     let profile = if request.is_debug { "" } else { " --release" };

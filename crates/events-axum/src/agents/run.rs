@@ -23,7 +23,7 @@ use super::{AgentCall, AgentPlace, AgentRefusal, Opening, Shared};
 use crate::{
     Problem, RequestContext, StreamState,
     metrics::Bound,
-    receive::{discard, receive},
+    receive::{check_coding, discard, receive},
     source::Source,
     streams::stream,
 };
@@ -58,6 +58,10 @@ pub(super) async fn run(
             return problem.into_response();
         }
     };
+    if let Err(problem) = check_coding(&headers) {
+        discard(body).await;
+        return problem.into_response();
+    }
     let authorization = headers.get(header::AUTHORIZATION).cloned();
     let answer = Box::pin(begin(state, context, place, authorization, body)).await;
     answer.unwrap_or_else(|problem| {

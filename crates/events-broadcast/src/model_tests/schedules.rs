@@ -152,7 +152,6 @@ fn explore(fault: Option<Fault>, has_flusher: bool, n_schedules: usize) -> Resul
     outcome.map(|()| n_told).map_err(|_panic| n_told)
 }
 
-#[expect(clippy::print_stdout, reason = "whoever runs the rig reads it")]
 fn must_hold(name: &str, has_flusher: bool) {
     let started = Instant::now();
     let outcome = explore(None, has_flusher, 5_000);
@@ -167,7 +166,6 @@ fn must_hold(name: &str, has_flusher: bool) {
     assert!(outcome.is_ok(), "the {n_told}th schedule fails");
 }
 
-#[expect(clippy::print_stdout, reason = "whoever runs the rig reads it")]
 fn must_be_found(fault: Fault) {
     let started = Instant::now();
     let n_told = explore(Some(fault), true, 5_000).expect_err("the fault is planted");
