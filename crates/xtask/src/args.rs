@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::bench::BenchRequest;
+use crate::dist::DistRequest;
 use crate::parts::Part;
 
 /// What is printed for `--help` and after a wrong command line.
@@ -10,6 +11,8 @@ usage: cargo xtask test [--only PART]...   run all parts, or the named ones
        cargo xtask soak                    the long form of the trials of resuming, on every log
        cargo xtask bench [--only CELL]... [--rounds N] [--quick]
                                            our hub beside other servers, into target/bench
+       cargo xtask dist [--profile NAME] [--output FOLDER]
+                                           an archive to install and its checksum, into target/dist
 parts: setup, fmt, clippy, doc, tests, deny (all of them, in this order, by default)
        lint = fmt, clippy, doc
        unit = the crates' own tests
@@ -21,6 +24,7 @@ pub(crate) enum Request {
     Help,
     Run(Vec<Part>),
     Bench(BenchRequest),
+    Dist(DistRequest),
 }
 
 /// Reads the words after the program's name; the error is one line for the user.
@@ -33,6 +37,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
         ["test"] => Ok(Request::Run(Part::ALL.to_vec())),
         ["test", rest @ ..] => parse_only(rest).map(Request::Run),
         ["bench", rest @ ..] => BenchRequest::parse(rest).map(Request::Bench),
+        ["dist", rest @ ..] => DistRequest::parse(rest).map(Request::Dist),
         [other, ..] => Err(format!("unknown command '{other}'")),
     }
 }

@@ -4,7 +4,6 @@
 //! them; figures are medians over the rounds, and ratios are taken within a round. Where there are two processors, the
 //! server has the first and the load generator the second.
 
-mod build;
 mod cell;
 mod figures;
 mod load;
