@@ -52,9 +52,13 @@ mod memory;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod mistakes_table;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod official;
+#[cfg(test)]
+mod proxies;
 #[cfg(test)]
 mod publishing;
 #[cfg(test)]
