@@ -64,6 +64,8 @@ mod publishing;
 #[cfg(test)]
 mod race;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod rejoin;
 #[cfg(test)]
 mod rejoin_fold;
