@@ -58,6 +58,8 @@ mod names;
 #[cfg(test)]
 mod official;
 #[cfg(test)]
+mod packaging;
+#[cfg(test)]
 mod proxies;
 #[cfg(test)]
 mod publishing;

@@ -23,7 +23,10 @@ struct Mistake<'a> {
 fn table(text: &str) -> Vec<Mistake<'_>> {
     text.lines()
         .filter_map(|line| {
-            let (command, said) = line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | ")?;
+            let (command, said) = line
+                .strip_prefix("| ")?
+                .strip_suffix(" |")?
+                .split_once(" | ")?;
             let (command, said) = (command.strip_prefix('`')?, said.strip_prefix('`')?);
             Some(Mistake {
                 command: command.strip_suffix('`')?,
@@ -36,13 +39,16 @@ fn table(text: &str) -> Vec<Mistake<'_>> {
 /// Whether a text has these parts, in their order.
 fn has_in_order(text: &str, pattern: &str) -> bool {
     let mut rest = text;
-    pattern.split('…').map(str::trim).all(|part| match rest.find(part) {
-        Some(at) => {
-            rest = &rest[at + part.len()..];
-            true
-        }
-        None => false,
-    })
+    pattern
+        .split('…')
+        .map(str::trim)
+        .all(|part| match rest.find(part) {
+            Some(at) => {
+                rest = &rest[at + part.len()..];
+                true
+            }
+            None => false,
+        })
 }
 
 #[tokio::test]
@@ -56,8 +62,8 @@ async fn the_likeliest_mistakes_are_answered_as_the_page_says() -> io::Result<()
     let hub = ServerProcess::events(&["dev", "--no-demo", "--listen", "127.0.0.1:0"], &[]).await?;
     let here = hub.address().to_string();
     let folder = tempfile::tempdir()?;
-    let mut path = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .collect::<Vec<_>>();
+    let mut path =
+        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<_>>();
     let binary = events_binary().await?;
     path.insert(0, binary.parent().map(Into::into).unwrap_or_default());
     let path = std::env::join_paths(path).map_err(io::Error::other)?;
@@ -67,7 +73,10 @@ async fn the_likeliest_mistakes_are_answered_as_the_page_says() -> io::Result<()
         if command.contains("events tail --stream agui") && !command.contains("--url") {
             command += &format!(" --url http://{here}");
         }
-        let command = command.replace("events publish", &format!("events publish --url http://{here}"));
+        let command = command.replace(
+            "events publish",
+            &format!("events publish --url http://{here}"),
+        );
         let running = Command::new("sh")
             .args(["-c", &format!("exec 2>&1; {command}")])
             .env("PATH", &path)
@@ -80,7 +89,10 @@ async fn the_likeliest_mistakes_are_answered_as_the_page_says() -> io::Result<()
         let output = within(mistake.command, PATIENCE, running).await?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         if !has_in_order(&said, &mistake.said.replace(WRITTEN, &here)) {
-            wrong.push(format!("{}\n  expected: {}\n  said: {said}", mistake.command, mistake.said));
+            wrong.push(format!(
+                "{}\n  expected: {}\n  said: {said}",
+                mistake.command, mistake.said
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

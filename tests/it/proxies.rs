@@ -145,8 +145,11 @@ async fn open(name: &str, proxy: &Proxy) -> io::Result<Option<DrivenPage>> {
     let Some(mut page) = DrivenPage::open(name, "about:blank").await? else {
         return Ok(None);
     };
-    page.command("Security.setIgnoreCertificateErrors", json!({ "ignore": true }))
-        .await?;
+    page.command(
+        "Security.setIgnoreCertificateErrors",
+        json!({ "ignore": true }),
+    )
+    .await?;
     let url = proxy.url("/health/live");
     page.command("Page.navigate", json!({ "url": url })).await?;
     page.wait_until("location.pathname === '/health/live' && document.readyState === 'complete'")

@@ -21,26 +21,47 @@ const EXPECTED: [(&str, &[&str]); 11] = [
     ("agui?user=demo'", &["retry: ", ": connected", "id: "]),
     (
         "contexts?user=ada' &",
-        &["CONTEXTS_SNAPSHOT", "\"ids\":[", "Hello, Ada", "RUN_FINISHED"],
+        &[
+            "CONTEXTS_SNAPSHOT",
+            "\"ids\":[",
+            "Hello, Ada",
+            "RUN_FINISHED",
+        ],
     ),
     (
         "Hello from Python",
-        &["RUN_STARTED", "TEXT_MESSAGE_CONTENT Hello from Python", "RUN_FINISHED"],
+        &[
+            "RUN_STARTED",
+            "TEXT_MESSAGE_CONTENT Hello from Python",
+            "RUN_FINISHED",
+        ],
     ),
     (
         "Hello from JavaScript",
-        &["RUN_STARTED", "TEXT_MESSAGE_CONTENT Hello from JavaScript", "RUN_FINISHED"],
+        &[
+            "RUN_STARTED",
+            "TEXT_MESSAGE_CONTENT Hello from JavaScript",
+            "RUN_FINISHED",
+        ],
     ),
     ("@ag-ui/client", &["Hello, Ada"]),
     ("/publish/a2a/ada", &["\"ids\":["]),
     ("a2a.client", &["task-1", "TASK_STATE_WORKING"]),
     ("llm/demo/v1/chat", &["data: ", "chat.completion.chunk"]),
-    ("events token", &["listening on http://", "eyJ", "eyJ", "eyJ"]),
+    (
+        "events token",
+        &["listening on http://", "eyJ", "eyJ", "eyJ"],
+    ),
     ("events bench", &["published ", "lost 0"]),
     ("curl -sN -m 5", &["retry: ", ": connected", "id: "]),
 ];
 
-const PAGES: [&str; 4] = ["README.md", "docs/mistakes.md", "docs/proxies.md", "docs/bench.md"];
+const PAGES: [&str; 4] = [
+    "README.md",
+    "docs/mistakes.md",
+    "docs/proxies.md",
+    "docs/bench.md",
+];
 
 fn page(name: &str) -> io::Result<String> {
     fs::read_to_string(workspace_root().join(name))
@@ -77,7 +98,9 @@ fn the_rust_program_of_the_readme_is_the_example() -> io::Result<()> {
     let example = page("crates/events-client/examples/hello.rs")?;
     let at = example.find("use events_client").unwrap_or(0);
     let readme = page("README.md")?;
-    let mut rust = blocks(&readme).into_iter().filter(|block| block.language == "rust");
+    let mut rust = blocks(&readme)
+        .into_iter()
+        .filter(|block| block.language == "rust");
     assert!(rust.any(|block| block.text.trim() == example[at..].trim()));
     Ok(())
 }
@@ -97,14 +120,18 @@ async fn every_block_of_the_documents_does_what_is_said() -> io::Result<()> {
                 continue;
             }
             let place = format!("{page_name}:{}", block.line);
-            let expected = EXPECTED.iter().find(|(words, _)| block.text.contains(words));
+            let expected = EXPECTED
+                .iter()
+                .find(|(words, _)| block.text.contains(words));
             let (_, parts) = expected.unwrap_or_else(|| panic!("{place}: what does it print?"));
             // The text that follows is what the reader is told to see.
             let shown = blocks.get(at + 1).filter(|next| next.language == "text");
             if let Some(top) = reader.top_of(block) {
                 let shown = shown.unwrap_or_else(|| panic!("{place}: no screen is shown"));
                 reader.run(&place, block, |out| has_all(out, parts)).await?;
-                reader.screen(&place, &top, |screen| is_on_screen(screen, shown.text)).await?;
+                reader
+                    .screen(&place, &top, |screen| is_on_screen(screen, shown.text))
+                    .await?;
                 continue;
             }
             let is_enough = |out: &str| {

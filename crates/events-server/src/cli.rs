@@ -299,9 +299,9 @@ fn command() -> clap::Command {
         Some(SETTINGS) => flag.hide(true),
         _ => flag,
     };
-    Cli::command()
-        .mut_args(of_settings)
-        .after_help("Settings of the hub: 'events dev -h' lists the usual ones, 'events dev --help' all.")
+    Cli::command().mut_args(of_settings).after_help(
+        "Settings of the hub: 'events dev -h' lists the usual ones, 'events dev --help' all.",
+    )
 }
 
 /// Writes `--llm.providers.NAME.KEY VALUE` as `--llm.providers=NAME.KEY=VALUE`: the names are not known before.

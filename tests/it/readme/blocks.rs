@@ -86,8 +86,14 @@ pub(super) fn commands(text: &str) -> Vec<String> {
 fn blocks_are_found_with_their_reasons() {
     let page = "a\n```sh\nls\n```\n<!-- no_run: slow -->\n```rust,no_run\nfn main() {}\n```\n";
     let found = blocks(page);
-    assert_eq!((found[0].language, found[0].is_run, found[0].text), ("sh", true, "ls\n"));
-    assert_eq!((found[1].language, found[1].is_run, found[1].line), ("rust", false, 6));
+    assert_eq!(
+        (found[0].language, found[0].is_run, found[0].text),
+        ("sh", true, "ls\n")
+    );
+    assert_eq!(
+        (found[1].language, found[1].is_run, found[1].line),
+        ("rust", false, 6)
+    );
     assert_eq!(found[1].reason, Some("slow"));
 }
 

@@ -27,7 +27,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 const TOP_SIZE: (u16, u16) = (80, 24);
 
 /// What stands in for cargo: the program is built already.
-const CARGO: &str = "#!/bin/sh\n[ \"$1 $2 $3\" = 'run --release --' ] || exit 2\nshift 3\nexec events \"$@\"\n";
+const CARGO: &str =
+    "#!/bin/sh\n[ \"$1 $2 $3\" = 'run --release --' ] || exit 2\nshift 3\nexec events \"$@\"\n";
 
 /// A reader, and the hub of the first command.
 pub(super) struct Reader {
@@ -83,7 +84,10 @@ impl Reader {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let mut output = child.stdout.take().ok_or_else(|| io::Error::other("no pipe"))?;
+        let mut output = child
+            .stdout
+            .take()
+            .ok_or_else(|| io::Error::other("no pipe"))?;
         let mut printed = String::new();
         let read = within(place, LIMIT, async {
             let mut piece = [0; 4096];
@@ -144,7 +148,11 @@ impl Reader {
             }
             "python" => {
                 let is_plain = !text.contains("a2a.client");
-                let python = if is_plain { program("python3") } else { client_python("a2a-py") };
+                let python = if is_plain {
+                    program("python3")
+                } else {
+                    client_python("a2a-py")
+                };
                 let Some(python) = require(self.name, "Python", python) else {
                     return Ok(None);
                 };
@@ -155,7 +163,8 @@ impl Reader {
                     return Ok(None);
                 };
                 if text.contains("@ag-ui/client") {
-                    let Some(packages) = require(self.name, "agui-1.0", client_packages("agui-1.0"))
+                    let Some(packages) =
+                        require(self.name, "agui-1.0", client_packages("agui-1.0"))
                     else {
                         return Ok(None);
                     };
