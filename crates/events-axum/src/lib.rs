@@ -45,6 +45,7 @@ mod body;
 mod context;
 mod drain;
 mod frames;
+pub mod guide;
 mod handmade;
 mod head;
 mod live;
