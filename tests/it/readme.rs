@@ -111,7 +111,7 @@ async fn every_block_of_the_documents_does_what_is_said() -> io::Result<()> {
     if require(name, "curl", program("curl")).is_none() {
         return Ok(());
     }
-    let mut reader = Reader::start(name).await?;
+    let reader = Reader::start(name).await?;
     for page_name in PAGES {
         let text = page(page_name)?;
         let blocks = blocks(&text);

@@ -67,6 +67,6 @@ fn lines_with_other_figures_and_ids_are_alike() {
 #[test]
 fn a_screen_has_its_headings_and_rows() {
     let screen = "top  7\nA   B\n●  9s\n";
-    assert!(is_on_screen(screen, "top  http\nA   B\n●  14s"));
+    assert!(is_on_screen(screen, "top  http1\nA   B\n●  14s"));
     assert!(!is_on_screen(screen, "A   C"));
 }
