@@ -20,13 +20,8 @@ use shape::{first_missing, is_on_screen};
 const EXPECTED: [(&str, &[&str]); 11] = [
     ("agui?user=demo'", &["retry: ", ": connected", "id: "]),
     (
-        "contexts?user=ada' &",
-        &[
-            "CONTEXTS_SNAPSHOT",
-            "\"ids\":[",
-            "Hello, Ada",
-            "RUN_FINISHED",
-        ],
+        "thread=t1&user=ada' &",
+        &["RUN_STARTED", "\"ids\":[", "Hello, Ada", "RUN_FINISHED"],
     ),
     (
         "Hello from Python",
