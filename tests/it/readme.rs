@@ -17,7 +17,7 @@ use shape::{first_missing, is_on_screen};
 /// What a block that runs must have printed after a while: some words of the block, and parts of what it prints.
 ///
 /// A block that no entry knows is a failure: who writes one says here what the reader sees.
-const EXPECTED: [(&str, &[&str]); 11] = [
+const EXPECTED: [(&str, &[&str]); 14] = [
     ("agui?user=demo'", &["retry: ", ": connected", "id: "]),
     (
         "thread=t1&user=ada' &",
@@ -47,16 +47,26 @@ const EXPECTED: [(&str, &[&str]); 11] = [
         "events token",
         &["listening on http://", "eyJ", "eyJ", "eyJ"],
     ),
+    (
+        "events dev --agent",
+        &["listening on http://", "listening on http://"],
+    ),
+    ("/agui/run/demo", &["assistant"]),
+    ("/events.js", &["RUN_STARTED"]),
     ("events bench", &["published ", "lost 0"]),
     ("curl -sN -m 5", &["retry: ", ": connected", "id: "]),
 ];
 
-const PAGES: [&str; 4] = [
-    "README.md",
-    "docs/mistakes.md",
-    "docs/proxies.md",
-    "docs/bench.md",
-];
+/// The README and what is in `docs`, by their names.
+fn pages() -> io::Result<Vec<String>> {
+    let mut names = vec!["README.md".to_owned()];
+    for entry in fs::read_dir(workspace_root().join("docs"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        names.extend(name.ends_with(".md").then(|| format!("docs/{name}")));
+    }
+    names.sort();
+    Ok(names)
+}
 
 fn page(name: &str) -> io::Result<String> {
     fs::read_to_string(workspace_root().join(name))
@@ -65,8 +75,8 @@ fn page(name: &str) -> io::Result<String> {
 #[test]
 fn every_block_has_a_language_that_is_run_or_a_reason() -> io::Result<()> {
     let mut n_run = 0;
-    for name in PAGES {
-        let text = page(name)?;
+    for name in pages()? {
+        let text = page(&name)?;
         for block in blocks(&text) {
             let Block { language, line, .. } = block;
             assert!(
@@ -107,8 +117,8 @@ async fn every_block_of_the_documents_does_what_is_said() -> io::Result<()> {
         return Ok(());
     }
     let reader = Reader::start(name).await?;
-    for page_name in PAGES {
-        let text = page(page_name)?;
+    for page_name in pages()? {
+        let text = page(&page_name)?;
         let blocks = blocks(&text);
         for (at, block) in blocks.iter().enumerate().filter(|(_, block)| block.is_run) {
             if matches!(block.language, "text" | "rust") {

@@ -18,8 +18,8 @@ pub(crate) struct DistRequest {
     pub(crate) output: Option<PathBuf>,
 }
 
-/// Files of the workspace that go into the archive, and the folder in it; the program and completions come besides.
-const FILES: [(&str, &str); 12] = [
+/// Files and folders of the workspace that go into the archive, and the folder in it; the program and completions come besides.
+const FILES: [(&str, &str); 8] = [
     ("README.md", ""),
     ("CHANGELOG.md", ""),
     ("LICENSE-MIT", ""),
@@ -27,11 +27,7 @@ const FILES: [(&str, &str); 12] = [
     ("dist/Containerfile", ""),
     ("dist/events.service", "systemd"),
     ("dist/events.toml", "etc"),
-    ("docs/mistakes.md", "docs"),
-    ("docs/proxies.md", "docs"),
-    ("docs/bench.md", "docs"),
-    ("docs/flow.svg", "docs"),
-    ("docs/proxies", "docs"),
+    ("docs", ""),
 ];
 
 /// A shell and the usual name of the file with its completions.
@@ -104,7 +100,7 @@ pub(crate) fn run(root: &Path, request: &DistRequest) -> Result<(), String> {
         let below = folder.join(within);
         make(&below)?;
         if from.is_dir() {
-            copy_files(&from, &below.join(file_name(&from)))?;
+            copy_folder(&from, &below.join(file_name(&from)))?;
         } else {
             copy(&from, &below.join(file_name(&from)))?;
         }
@@ -201,13 +197,18 @@ fn make(folder: &Path) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|error| cannot("make", folder, &error))
 }
 
-/// Copies the files of a folder, which has none below it.
-fn copy_files(from: &Path, to: &Path) -> Result<(), String> {
+/// Copies a folder with all that is below it.
+fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
     make(to)?;
     let entries = fs::read_dir(from).map_err(|error| cannot("read", from, &error))?;
     for entry in entries {
         let path = entry.map_err(|error| cannot("read", from, &error))?.path();
-        copy(&path, &to.join(file_name(&path)))?;
+        let target = to.join(file_name(&path));
+        if path.is_dir() {
+            copy_folder(&path, &target)?;
+        } else {
+            copy(&path, &target)?;
+        }
     }
     Ok(())
 }

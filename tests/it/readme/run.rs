@@ -9,12 +9,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use events_tests::deadline::within;
+use events_tests::devtools::DrivenPage;
 use events_tests::server_process::{ServerProcess, events_binary};
 use events_tests::skip::{client_packages, client_python, node, program, require};
 use events_tests::terminal::Terminal;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
+use tokio::time::interval;
 
 use super::blocks::{Block, commands};
 
@@ -23,6 +25,9 @@ const WRITTEN: &str = "127.0.0.1:4000";
 
 /// How long a reader waits to see what is promised. The demo begins a run every few seconds.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// The import of the client that the hub itself serves: a program that has it runs in a page of the hub.
+const OWN_CLIENT: &str = "import { connect } from \"/events.js\";";
 
 const TOP_SIZE: (u16, u16) = (80, 24);
 
@@ -72,6 +77,9 @@ impl Reader {
         block: &Block<'_>,
         is_enough: impl Fn(&str) -> bool,
     ) -> io::Result<()> {
+        if block.text.contains(OWN_CLIENT) {
+            return self.in_browser(place, block.text, is_enough).await;
+        }
         let Some(mut command) = self.command(block)? else {
             return Ok(());
         };
@@ -110,6 +118,40 @@ impl Reader {
                 .status();
         }
         read.map_err(|error| io::Error::other(format!("{error}; it printed\n{printed}")))
+    }
+
+    /// Runs a program in a page of the hub until what it has logged is enough.
+    async fn in_browser(
+        &self,
+        place: &str,
+        text: &str,
+        is_enough: impl Fn(&str) -> bool,
+    ) -> io::Result<()> {
+        let Some(mut page) = DrivenPage::open(self.name, &self.hub.url("/")).await? else {
+            return Ok(());
+        };
+        page.wait_until("location.protocol === 'http:' && document.readyState === 'complete'")
+            .await?;
+        let text = text.replace(
+            OWN_CLIENT,
+            "const { connect } = await import('/events.js');",
+        );
+        let program = format!(
+            "window.logged = []; console.log = (...words) => {{ logged.push(words.join(' ')); }}; \
+             (async () => {{ {text} }})(); true"
+        );
+        page.evaluate(&program).await?;
+        let mut ticks = interval(Duration::from_millis(50));
+        within(place, LIMIT, async {
+            loop {
+                let logged = page.evaluate("logged.join('\\n')").await?;
+                if logged.as_str().is_some_and(&is_enough) {
+                    return Ok(());
+                }
+                ticks.tick().await;
+            }
+        })
+        .await
     }
 
     /// Runs a command in a terminal until the screen is as shown.
@@ -188,10 +230,11 @@ impl Reader {
             if command == "cargo run --release" || command.ends_with("-- top") {
                 continue;
             }
-            let stays = command.starts_with("curl -N") || command == "events serve";
+            let is_hub = command.starts_with("events dev") || command == "events serve";
+            let stays = command.starts_with("curl -N") || is_hub;
             let is_behind = command.ends_with('&');
             let command = match command.as_str() {
-                "events serve" => "events serve --listen 127.0.0.1:0".to_owned(),
+                hub if is_hub => format!("{hub} --listen 127.0.0.1:0"),
                 other if other.starts_with("events bench") => {
                     format!("{other} --url http://{address}")
                 }
