@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use events_tests::deadline::within;
 use events_tests::devtools::DrivenPage;
 use events_tests::server_process::{ServerProcess, events_binary};
-use events_tests::skip::{client_packages, client_python, node, program, require};
+use events_tests::skip::{client_packages, client_python, node, program, require, workspace_root};
 use events_tests::terminal::Terminal;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -80,7 +80,15 @@ impl Reader {
         if block.text.contains(OWN_CLIENT) {
             return self.in_browser(place, block.text, is_enough).await;
         }
-        let Some(mut command) = self.command(block)? else {
+        let command = match block.language {
+            "rust" => {
+                let mut command = Command::new(example("events-client", "hello").await?);
+                command.arg(self.hub.url(""));
+                Some(command)
+            }
+            _ => self.command(block)?,
+        };
+        let Some(mut command) = command else {
             return Ok(());
         };
         let mut child = command
@@ -245,4 +253,33 @@ impl Reader {
         }
         script + "wait\n"
     }
+}
+
+/// Returns the program of an example, built as this test was: `cargo test --workspace` has made it already.
+async fn example(package: &str, name: &str) -> io::Result<PathBuf> {
+    // The test is TARGET/PROFILE/deps/NAME.
+    let test = std::env::current_exe()?;
+    let profile = test.ancestors().nth(2).map(Path::to_owned);
+    let profile = profile.ok_or_else(|| io::Error::other("no profile folder"))?;
+    let built = profile.join("examples").join(name);
+    let source = workspace_root().join(format!("crates/{package}/examples/{name}.rs"));
+    let written = fs::metadata(source)?.modified()?;
+    let is_new = fs::metadata(&built).and_then(|built| built.modified());
+    if is_new.is_ok_and(|built| built > written) {
+        return Ok(built);
+    }
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["build", "--quiet", "-p", package, "--example", name])
+        .args(profile.ends_with("release").then_some("--release"))
+        .arg("--target-dir")
+        .arg(profile.parent().unwrap_or(&profile))
+        .current_dir(workspace_root())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let status = within("the example", Duration::from_secs(900), cargo.status()).await?;
+    if !status.success() {
+        return Err(io::Error::other(format!("cargo build of {name}: {status}")));
+    }
+    Ok(built)
 }
