@@ -15,6 +15,7 @@ mod table;
 use std::fs;
 use std::path::Path;
 
+use crate::build;
 use crate::command::find;
 use cell::{CELLS, Cell};
 use figures::Results;
