@@ -141,7 +141,7 @@ async fn every_block_of_the_documents_does_what_is_said() -> io::Result<()> {
             let (_, parts) = expected.unwrap_or_else(|| panic!("{place}: what does it print?"));
             // The text that follows is what the reader is told to see.
             let shown = blocks.get(at + 1).filter(|next| next.language == "text");
-            if let Some(top) = reader.top_of(block) {
+            if let Some(top) = Reader::top_of(block) {
                 let shown = shown.unwrap_or_else(|| panic!("{place}: no screen is shown"));
                 reader.run(&place, block, |out| has_all(out, parts)).await?;
                 reader

@@ -204,12 +204,11 @@ impl Args for KeyFlags {
             )
             .arg(of_keys.action(ArgAction::Append));
         KEYS.iter().fold(command, |command, key| {
-            let help = format!(
-                "{} [default: {}] [env: {}]",
-                key.doc,
-                key.default_text(),
-                key.variable()
-            );
+            let default = match key.default_text() {
+                none if none.is_empty() => none,
+                text => format!(" [default: {text}]"),
+            };
+            let help = format!("{}{default} [env: {}]", key.doc, key.variable());
             let flag = clap::Arg::new(key.name).long(key.name);
             command.arg(
                 flag.value_name(key.field.value_name())

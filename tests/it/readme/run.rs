@@ -65,7 +65,7 @@ impl Reader {
     }
 
     /// The command of a block that draws on a terminal, if it has one.
-    pub(super) fn top_of(&self, block: &Block<'_>) -> Option<String> {
+    pub(super) fn top_of(block: &Block<'_>) -> Option<String> {
         let mut commands = commands(block.text).into_iter();
         commands.find(|command| command.ends_with("-- top"))
     }
