@@ -21,6 +21,8 @@
 //! then let the process end: such a connection is a task of axum's, which dropping the server does not end and
 //! dropping its runtime does.
 //!
+//! How things are done, page by page, from cursors to coming from axum's `Sse`: [`guide`].
+//!
 //! # What this crate does not do
 //!
 //! Without the feature `auth` it authenticates nobody: a layer of yours inserts a [`RequestContext`] into each request's
