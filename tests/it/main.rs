@@ -73,15 +73,23 @@ mod memory;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod mistakes_table;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod official;
+#[cfg(test)]
+mod packaging;
+#[cfg(test)]
+mod proxies;
 #[cfg(test)]
 mod publishing;
 #[cfg(test)]
 mod race;
 #[cfg(test)]
 mod raw_requests;
+#[cfg(test)]
+mod readme;
 #[cfg(test)]
 mod rejoin;
 #[cfg(test)]

@@ -53,3 +53,9 @@ pub mod storm;
 pub mod tck_agent;
 pub mod terminal;
 pub mod tls_front;
+
+/// The programs of the README, as tests of documents.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct Readme;

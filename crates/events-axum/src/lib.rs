@@ -23,6 +23,8 @@
 //!
 //! Event streams of your own handlers are ended as well if [`end_on_drain`] is around your application.
 //!
+//! How things are done, page by page, from cursors to coming from axum's `Sse`: [`guide`].
+//!
 //! # What this crate does not do
 //!
 //! Without the feature `auth` it authenticates nobody: a layer of yours inserts a [`RequestContext`] into each request's
@@ -50,6 +52,7 @@ mod body;
 mod context;
 mod drain;
 mod frames;
+pub mod guide;
 mod handmade;
 mod head;
 #[cfg(feature = "javascript")]

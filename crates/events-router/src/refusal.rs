@@ -29,9 +29,7 @@ pub enum Refusal {
     #[error(transparent)]
     Task(#[from] TaskOrderError),
     /// The event does not say its thread, and it cannot be told.
-    #[error(
-        "ambiguous thread: the event names none and the user has {active} active runs; name the thread"
-    )]
+    #[error("ambiguous thread: the event names none, and the user has {}", ActiveRuns(*.active))]
     AmbiguousThread {
         /// How many runs of the user are active.
         active: usize,
@@ -69,6 +67,18 @@ impl From<PublishError> for EventError {
         match error {
             PublishError::Refused { refusal, .. } => Self::Rejected(refusal.into()),
             PublishError::Log(error) => error,
+        }
+    }
+}
+
+/// How many runs of a user are active, and what that asks for.
+struct ActiveRuns(usize);
+
+impl fmt::Display for ActiveRuns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("no active run; begin one with RUN_STARTED, or name the thread"),
+            n_runs => write!(f, "{n_runs} active runs; name the thread"),
         }
     }
 }

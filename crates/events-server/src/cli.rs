@@ -162,6 +162,19 @@ struct ServeArgs {
 #[derive(Debug)]
 struct KeyFlags(Flags);
 
+/// The heading of the flags of keys.
+const SETTINGS: &str = "Settings";
+
+/// The keys that `-h` shows; `--help` shows all.
+const USUAL: [&str; 6] = [
+    "listen",
+    "log",
+    "auth.secret",
+    "auth.keys",
+    "history.events",
+    "drain.window",
+];
+
 /// The flag of a provider's address, and what the flags of its other keys become before they are read; the same for
 /// agents.
 const PROVIDER_FLAGS: [&str; 4] = ["llm", "llm.providers", "agent", "agui.agents"];
@@ -170,12 +183,13 @@ impl Args for KeyFlags {
     fn augment_args(command: clap::Command) -> clap::Command {
         let of_providers: Vec<String> = PROVIDER_KEYS
             .iter()
-            .map(|key| format!("{}: {}", key.name, key.doc))
+            .map(|key| format!("  {:<20} {}", key.name, key.doc))
             .collect();
-        let help = format!(
-            "a provider of language models, served at /llm/NAME/; may be given more often [env: \
-             EVENTS_LLM__PROVIDERS__NAME__BASE_URL]. Further flags --llm.providers.NAME.KEY: {}",
-            of_providers.join("; ")
+        let help = "a provider of language models, served at /llm/NAME/; may be given more often [env: \
+                    EVENTS_LLM__PROVIDERS__NAME__BASE_URL]";
+        let long_help = format!(
+            "{help}\nMore of a provider by --llm.providers.NAME.KEY, where KEY is\n{}",
+            of_providers.join("\n")
         );
         let of_provider = clap::Arg::new("llm").long("llm").value_name("NAME=URL");
         let of_keys = clap::Arg::new("llm.providers")
@@ -186,7 +200,8 @@ impl Args for KeyFlags {
                 of_provider
                     .action(ArgAction::Append)
                     .help(help)
-                    .help_heading("Settings"),
+                    .long_help(long_help)
+                    .help_heading(SETTINGS),
             )
             .arg(of_keys.action(ArgAction::Append))
             .arg(agent_flag())
@@ -197,17 +212,17 @@ impl Args for KeyFlags {
                     .action(ArgAction::Append),
             );
         KEYS.iter().fold(command, |command, key| {
-            let help = format!(
-                "{} [default: {}] [env: {}]",
-                key.doc,
-                key.default_text(),
-                key.variable()
-            );
+            let default = match key.default_text() {
+                none if none.is_empty() => none,
+                text => format!(" [default: {text}]"),
+            };
+            let help = format!("{}{default} [env: {}]", key.doc, key.variable());
             let flag = clap::Arg::new(key.name).long(key.name);
             command.arg(
                 flag.value_name(key.field.value_name())
                     .help(help)
-                    .help_heading("Settings"),
+                    .hide_short_help(!USUAL.contains(&key.name))
+                    .help_heading(SETTINGS),
             )
         })
     }
@@ -265,7 +280,8 @@ impl FromArgMatches for KeyFlags {
 ///
 /// [`Failure::Usage`] with one sentence that says what is wrong.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
-    let cli = match Cli::try_parse_from(with_provider_flags(arguments)) {
+    let matches = command().try_get_matches_from(with_provider_flags(arguments));
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             return match error.kind() {
@@ -303,6 +319,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
     })
 }
 
+/// The whole command line. Settings are accepted without a command too; that help would be long, so it only says where
+/// they are.
+fn command() -> clap::Command {
+    let of_settings = |flag: clap::Arg| match flag.get_help_heading() {
+        Some(SETTINGS) => flag.hide(true),
+        _ => flag,
+    };
+    Cli::command().mut_args(of_settings).after_help(
+        "Settings of the hub: 'events dev -h' lists the usual ones, 'events dev --help' all.",
+    )
+}
+
 /// Writes `--llm.providers.NAME.KEY VALUE` as `--llm.providers=NAME.KEY=VALUE`: the names are not known before.
 fn with_provider_flags(
     arguments: impl IntoIterator<Item = OsString>,
@@ -333,7 +361,7 @@ fn with_provider_flags(
 
 fn completions(shell: clap_complete::Shell) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "events", &mut script);
+    clap_complete::generate(shell, &mut command(), "events", &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 

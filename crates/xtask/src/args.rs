@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::bench::BenchRequest;
+use crate::dist::DistRequest;
 use crate::parts::Part;
 use crate::soak::SoakRequest;
 
@@ -14,6 +15,8 @@ usage: cargo xtask test [--only PART]...   run all parts, or the named ones
                                            all drawn from a seed; hubs built for release, or with --debug for tests
        cargo xtask bench [--only CELL]... [--rounds N] [--quick]
                                            our hub beside other servers, into target/bench
+       cargo xtask dist [--profile NAME] [--output FOLDER]
+                                           an archive to install and its checksum, into target/dist
 parts: setup, fmt, clippy, doc, tests, deny (all of them, in this order, by default)
        lint = fmt, clippy, doc
        unit = the crates' own tests
@@ -27,6 +30,7 @@ pub(crate) enum Request {
     Run(Vec<Part>),
     Soak(SoakRequest),
     Bench(BenchRequest),
+    Dist(DistRequest),
 }
 
 /// Reads the words after the program's name; the error is one line for the user.
@@ -39,6 +43,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
         ["test"] => Ok(Request::Run(Part::ALL.to_vec())),
         ["test", rest @ ..] => parse_only(rest).map(Request::Run),
         ["bench", rest @ ..] => BenchRequest::parse(rest).map(Request::Bench),
+        ["dist", rest @ ..] => DistRequest::parse(rest).map(Request::Dist),
         [other, ..] => Err(format!("unknown command '{other}'")),
     }
 }

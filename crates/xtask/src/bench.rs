@@ -4,7 +4,6 @@
 //! them; figures are medians over the rounds, and ratios are taken within a round. Where there are two processors, the
 //! server has the first and the load generator the second.
 
-mod build;
 mod cell;
 mod figures;
 mod load;
@@ -16,6 +15,7 @@ mod table;
 use std::fs;
 use std::path::Path;
 
+use crate::build;
 use crate::command::find;
 use cell::{CELLS, Cell};
 use figures::Results;

@@ -6,6 +6,7 @@
 //! cargo xtask setup                only the set-up
 //! cargo xtask soak                 the long trials of resuming after faults
 //! cargo xtask bench                our hub beside other servers, under the same load
+//! cargo xtask dist                 an archive to install, and its checksum
 //! ```
 //!
 //! It stops at the first part that fails, with one line that says which and why.
@@ -18,15 +19,16 @@
 //!
 //! # Invariants
 //!
-//! 1. Nothing is written outside `target/`, except a system package that a test needs.
+//! 1. Nothing is written outside `target/`, except a system package that a test needs, and where `dist` is told to.
 //! 2. A part that could not run is never counted as passed.
 #![expect(clippy::print_stdout, reason = "a command-line program prints")]
 #![expect(clippy::print_stderr, reason = "errors go to standard error")]
 
 mod args;
 mod bench;
+mod build;
 mod command;
-
+mod dist;
 mod packages;
 mod parts;
 mod soak;
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Request::Run(parts) => parts::run_all(&root(), &parts),
         Request::Soak(request) => soak::run(&root(), &request),
         Request::Bench(request) => bench::run(&root(), &request),
+        Request::Dist(request) => dist::run(&root(), &request),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,5 @@
-//! Set-up: the official clients in `target/xtask`, a browser, a terminal, PostgreSQL and PgBouncer.
+//! Set-up: the official clients in `target/xtask`, a browser, a terminal, PostgreSQL, PgBouncer, nginx and
+//! HAProxy.
 //!
 //! Everything is looked for first, so a second run costs nothing and needs no network.
 
@@ -39,7 +40,8 @@ pub(crate) fn set_up(root: &Path) -> Result<(), String> {
     terminal(root)?;
     postgres(root)?;
     pgbouncer(root)?;
-    load_balancer(root)
+    proxy(root, "nginx", "nginx-light")?;
+    proxy(root, "haproxy", "haproxy")
 }
 
 /// Installs one folder of Node packages, exactly as locked.
@@ -127,16 +129,21 @@ fn terminal(root: &Path) -> Result<(), String> {
     system_package(root, "tmux")
 }
 
-/// Installs nginx, with which the example of two hubs is run.
-fn load_balancer(root: &Path) -> Result<(), String> {
-    if let Some(path) = find("nginx") {
-        println!("nginx: {}", path.display());
+/// Installs a proxy, with which the examples of the documents are run.
+fn proxy(root: &Path, program: &str, package: &str) -> Result<(), String> {
+    // Debian has servers in a folder that is not in everybody's search path.
+    let path = find(program).or_else(|| {
+        let path = Path::new("/usr/sbin").join(program);
+        path.is_file().then_some(path)
+    });
+    if let Some(path) = path {
+        println!("{program}: {}", path.display());
         return Ok(());
     }
     if !may_install() {
-        return Err("no nginx found; install it".to_owned());
+        return Err(format!("no {program} found; install it"));
     }
-    system_package(root, "nginx-light")
+    system_package(root, package)
 }
 
 /// Installs PostgreSQL when there is none and the system lets us.

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 /// Which hub. A token is taken from the variable `EVENTS_TOKEN`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct HubArgs {
-    /// The address of the hub.
+    /// The address of the hub. Its token, if it wants one, is taken from the variable `EVENTS_TOKEN`.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4000", value_hint = ValueHint::Url)]
     pub url: String,
-    /// Wait until a hub answers. Default: fail if the first attempt does; later ones are repeated anyhow.
+    /// Wait until a hub answers. Default: fail if the first attempt does. A hub that is lost later is waited for anyhow.
     #[arg(long)]
     pub wait: bool,
     /// Trust the authority in this file (PEM) too, for an https:// address. `SSL_CERT_FILE` names one instead.
@@ -34,12 +34,12 @@ pub enum TokenRole {
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct TokenArgs {
     /// Whose token it is.
-    #[arg(long, value_name = "U", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub user: String,
     /// What its bearer may do.
     #[arg(long, value_name = "ROLE", default_value = "subscriber")]
     pub role: TokenRole,
-    /// For whom a publisher may publish: a user, or the beginning of users with a star; may be given more often.
+    /// For whom a publisher may publish: a user, or users whose names begin so, such as `team-*`; may be given more often.
     #[arg(long = "for", value_name = "PATTERN")]
     pub publishes_for: Vec<String>,
     /// How long it is good for.
@@ -174,7 +174,7 @@ pub struct RecordArgs {
     /// Replace a file that has something in it.
     #[arg(long)]
     pub force: bool,
-    /// Stop this long after the stream stands, such as `10s`. Default: at SIGINT.
+    /// Stop this long after the stream is open, such as `10s`. Default: at SIGINT.
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub length: Option<Duration>,
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// # Errors
 ///
 /// One line: that they could not be built.
-pub(super) fn executables<const N: usize>(
+pub(crate) fn executables<const N: usize>(
     root: &Path,
     arguments: &[&str],
     names: [&str; N],
@@ -36,7 +36,7 @@ pub(super) fn executables<const N: usize>(
     Ok(found)
 }
 
-pub(super) fn find(messages: &str, name: &str) -> Option<PathBuf> {
+pub(crate) fn find(messages: &str, name: &str) -> Option<PathBuf> {
     messages.lines().rev().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         if message["target"]["name"] != name {
