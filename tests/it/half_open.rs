@@ -123,7 +123,7 @@ async fn check(test: &str, take_over: &str) -> io::Result<()> {
 
     let (hub_is_up, up) = mpsc::channel();
     let (way_is_lost, lost) = mpsc::channel::<Instant>();
-    let of_operator = operator.clone();
+    let of_operator = operator;
     let server = network.at_server(move |runtime| {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let environment = [("EVENTS_AUTH__SECRET", SECRET), ("RUST_LOG", "error")];

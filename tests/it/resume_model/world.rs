@@ -220,7 +220,7 @@ impl World {
                 with,
             } => {
                 self.attach(client, replica % self.n_replicas(), with)
-                    .await?
+                    .await?;
             }
             Step::Read { client, batches } => self.read(client, batches)?,
             Step::Cut { client } => self.clients[client].connection = None,
