@@ -109,9 +109,24 @@ impl LogStore {
     }
 
     pub(crate) fn make_room(&self) {
-        let mut left = VISITS_WHEN_FULL;
-        while left > 0 && self.inner.budget.is_exceeded() && self.trim(VISITS_PER_PUBLISH) > 0 {
-            left -= VISITS_PER_PUBLISH;
+        let budget = &self.inner.budget;
+        if !budget.is_exceeded() {
+            return;
+        }
+        // Logs without events may stand before all that have some, and each is passed over once: nobody is refused
+        // because there are many who only listen. A search of all that was in vain is not repeated at once.
+        let now_ms = self.inner.clock.now_ms();
+        let n_silent = if budget.may_search_all(now_ms) {
+            self.users()
+        } else {
+            0
+        };
+        let mut left = VISITS_WHEN_FULL + n_silent;
+        while left > 0 && budget.is_exceeded() && self.trim(VISITS_PER_PUBLISH) > 0 {
+            left = left.saturating_sub(VISITS_PER_PUBLISH);
+        }
+        if n_silent > 0 && budget.is_exceeded() {
+            budget.note_search(now_ms);
         }
     }
 

@@ -290,3 +290,20 @@ fn an_operator_sees_cursors_and_lag() {
     assert_eq!(poll(&mut reader), None);
     assert_eq!(lag(), 0);
 }
+
+#[test]
+fn many_who_only_listen_do_not_keep_a_full_log_from_making_room() {
+    let numbers = Numbers::with_limits(Limits {
+        users: 20_000,
+        total_bytes: 64 << 10,
+        ..Limits::default()
+    });
+    let listen = |number| numbers.connect(&UserId::new(format!("{number}")), Attach::now());
+    let listeners: Vec<_> = (0..10_000).map(|number| listen(number).unwrap()).collect();
+    for number in 0..2_000 {
+        let published = numbers.publish(&ada(), &Number(number));
+        assert!(published.is_ok(), "{number}: {published:?}");
+    }
+    assert!(numbers.store().used_bytes() <= 64 << 10);
+    drop(listeners);
+}
