@@ -26,6 +26,7 @@ use tracing::{Level, Span};
 use crate::{
     StreamState,
     head::{first_bytes, last_bytes},
+    heartbeat::Heartbeat,
     query::HeartbeatForm,
     source::{Source, Step},
     tenure::Tenure,
@@ -80,8 +81,10 @@ pub(crate) struct EventBody {
     restate: Option<Restate>,
     /// What is written before anything else, last first: the first bytes, or what is left of a large event.
     rest: Vec<Bytes>,
+    /// Something was said, and it is not known when: the clock is asked once all has been said.
+    has_spoken: bool,
     silent_since: Instant,
-    heartbeat: Pin<Box<Sleep>>,
+    heartbeat: Heartbeat,
     /// When this stream ends, once a drain has begun.
     drained: Option<Pin<Box<Sleep>>>,
     /// When this stream ends because its token does.
@@ -112,8 +115,9 @@ impl EventBody {
             prelude,
             restate: None,
             rest: vec![first.into()],
+            has_spoken: false,
             silent_since: now,
-            heartbeat: Box::pin(sleep_until(now + manner.heartbeat)),
+            heartbeat: Heartbeat::new(now + manner.heartbeat),
             drained: None,
             expired: manner
                 .tenure
@@ -194,7 +198,7 @@ impl EventBody {
     /// Writes a step; nothing at an end that needs no words.
     fn write(&mut self, step: Step) -> Option<Bytes> {
         let out = match step {
-            Step::Wire(wire) => return self.begin(wire),
+            Step::Wire(wire) => return Some(self.begin(wire)),
             Step::Events(batch) => return Some(self.write_batch(&batch)),
             Step::Missed(missed) => {
                 // Before a gap that was known when the client came stands the stream's prelude.
@@ -213,10 +217,9 @@ impl EventBody {
     }
 
     /// Begins what the log has encoded, which is in pieces if an event is large.
-    fn begin(&mut self, wire: Wire) -> Option<Bytes> {
-        let mut pieces = wire.into_blocks().into_iter();
-        let first = pieces.next();
-        self.rest.extend(pieces.rev());
+    fn begin(&mut self, wire: Wire) -> Bytes {
+        let (first, rest) = wire.into_first_and_rest();
+        self.rest.extend(rest.into_iter().flatten().rev());
         first
     }
 
@@ -314,17 +317,19 @@ impl EventBody {
 
     /// Ready after a whole interval of silence. The timer is moved only when it fires, not with each event.
     fn poll_heartbeat(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        loop {
-            ready!(self.heartbeat.as_mut().poll(context));
+        let now = Instant::now();
+        if std::mem::take(&mut self.has_spoken) {
+            self.silent_since = now;
+        }
+        while self.heartbeat.poll(context, now).is_ready() {
             let due = self.silent_since + self.manner.heartbeat;
-            if due <= Instant::now() {
-                self.heartbeat
-                    .as_mut()
-                    .reset(Instant::now() + self.manner.heartbeat);
+            if due <= now {
+                self.heartbeat.set(now + self.manner.heartbeat);
                 return Poll::Ready(());
             }
-            self.heartbeat.as_mut().reset(due);
+            self.heartbeat.set(due);
         }
+        Poll::Pending
     }
 }
 
@@ -337,7 +342,7 @@ impl Body for EventBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let bytes = ready!(self.poll_bytes(context));
-        self.silent_since = Instant::now();
+        self.has_spoken = true;
         Poll::Ready(bytes.map(|bytes| bytes.map(Frame::data)))
     }
 }

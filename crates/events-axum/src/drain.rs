@@ -1,6 +1,12 @@
 //! Ending all streams before the process does.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{sync::watch, time::Instant};
 
@@ -8,6 +14,8 @@ use tokio::{sync::watch, time::Instant};
 #[derive(Clone, Debug)]
 pub(crate) struct Drain {
     begun: Arc<watch::Sender<Option<Instant>>>,
+    /// The same without a lock, for those who ask with each event.
+    has_begun: Arc<AtomicBool>,
     window: Duration,
 }
 
@@ -15,6 +23,7 @@ impl Drain {
     pub(crate) fn new(window: Duration) -> Self {
         Self {
             begun: Arc::new(watch::Sender::new(None)),
+            has_begun: Arc::default(),
             window,
         }
     }
@@ -23,6 +32,7 @@ impl Drain {
         // The window counts from the first call.
         self.begun
             .send_if_modified(|begun| begun.is_none() && begun.replace(Instant::now()).is_none());
+        self.has_begun.store(true, Ordering::Release);
     }
 
     pub(crate) fn has_begun(&self) -> bool {
@@ -39,6 +49,9 @@ impl Drain {
     /// Draws when one stream ends, once the drain has begun: within nine tenths of the window, so that clients do not
     /// all come back at once. It counts from the beginning of the drain, however late a stream learns of it.
     pub(crate) fn draw_end(&self) -> Option<Instant> {
+        if !self.has_begun.load(Ordering::Acquire) {
+            return None;
+        }
         let begun = (*self.begun.borrow())?;
         Some(begun + self.window.mul_f64(0.9 * fastrand::f64()))
     }
