@@ -44,8 +44,9 @@ async fn main() -> std::io::Result<()> {
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     let interrupted = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
-    // Without the drain, an open stream would keep the server from ending.
-    axum::serve(listener, app)
+    // Without the drain, an open stream would keep the server from ending. Given the router itself, axum would copy all
+    // routes for each connection.
+    axum::serve(listener, app.into_make_service())
         .with_graceful_shutdown(streams.drain_on(interrupted))
         .await
 }

@@ -36,7 +36,7 @@ async fn main() -> std::io::Result<()> {
     let app = hub_router(streams.clone()).layer(from_fn(authenticate));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     let interrupted = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
-    axum::serve(listener, app)
+    axum::serve(listener, app.into_make_service())
         .with_graceful_shutdown(streams.drain_on(interrupted))
         .await
 }

@@ -25,6 +25,7 @@ use tokio::{
 use crate::{
     StreamState,
     head::{first_bytes, last_bytes},
+    heartbeat::Heartbeat,
     query::HeartbeatForm,
     source::{Source, Step},
     tally::Tally,
@@ -80,8 +81,10 @@ pub(crate) struct EventBody {
     restate: Option<Restate>,
     /// What is written before anything else, last first: the first bytes, or what is left of a large event.
     rest: Vec<Bytes>,
+    /// Something was said, and it is not known when: the clock is asked once all has been said.
+    has_spoken: bool,
     silent_since: Instant,
-    heartbeat: Pin<Box<Sleep>>,
+    heartbeat: Heartbeat,
     /// When this stream ends, once a drain has begun.
     drained: Option<Pin<Box<Sleep>>>,
     /// When this stream ends because its token does.
@@ -106,8 +109,9 @@ impl EventBody {
             prelude,
             restate: None,
             rest: vec![first.into()],
+            has_spoken: false,
             silent_since: now,
-            heartbeat: Box::pin(sleep_until(now + manner.heartbeat)),
+            heartbeat: Heartbeat::new(now + manner.heartbeat),
             drained: None,
             expired: manner
                 .tenure
@@ -191,7 +195,7 @@ impl EventBody {
         let out = match step {
             Step::Wire(wire) => {
                 self.count(wire.n_events());
-                return self.begin(wire);
+                return Some(self.begin(wire));
             }
             Step::Events(batch) => {
                 self.count(batch.events.len());
@@ -219,10 +223,9 @@ impl EventBody {
     }
 
     /// Begins what the log has encoded, which is in pieces if an event is large.
-    fn begin(&mut self, wire: Wire) -> Option<Bytes> {
-        let mut pieces = wire.into_blocks().into_iter();
-        let first = pieces.next();
-        self.rest.extend(pieces.rev());
+    fn begin(&mut self, wire: Wire) -> Bytes {
+        let (first, rest) = wire.into_first_and_rest();
+        self.rest.extend(rest.into_iter().flatten().rev());
         first
     }
 
@@ -324,17 +327,19 @@ impl EventBody {
 
     /// Ready after a whole interval of silence. The timer is moved only when it fires, not with each event.
     fn poll_heartbeat(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        loop {
-            ready!(self.heartbeat.as_mut().poll(context));
+        let now = Instant::now();
+        if std::mem::take(&mut self.has_spoken) {
+            self.silent_since = now;
+        }
+        while self.heartbeat.poll(context, now).is_ready() {
             let due = self.silent_since + self.manner.heartbeat;
-            if due <= Instant::now() {
-                self.heartbeat
-                    .as_mut()
-                    .reset(Instant::now() + self.manner.heartbeat);
+            if due <= now {
+                self.heartbeat.set(now + self.manner.heartbeat);
                 return Poll::Ready(());
             }
-            self.heartbeat.as_mut().reset(due);
+            self.heartbeat.set(due);
         }
+        Poll::Pending
     }
 }
 
@@ -347,7 +352,7 @@ impl Body for EventBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let bytes = ready!(self.poll_bytes(context));
-        self.silent_since = Instant::now();
+        self.has_spoken = true;
         Poll::Ready(bytes.map(|bytes| bytes.map(Frame::data)))
     }
 }

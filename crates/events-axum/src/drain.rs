@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,6 +16,8 @@ pub(crate) struct Drain {
     begun: Arc<watch::Sender<Option<Instant>>>,
     /// The place in the window that was given last, as a fraction of 2^64.
     place: Arc<AtomicU64>,
+    /// The same without a lock, for those who ask with each event.
+    has_begun: Arc<AtomicBool>,
     window: Duration,
 }
 
@@ -28,6 +30,7 @@ impl Drain {
         Self {
             begun: Arc::new(watch::Sender::new(None)),
             place: Arc::new(AtomicU64::new(fastrand::u64(..))),
+            has_begun: Arc::default(),
             window,
         }
     }
@@ -36,6 +39,7 @@ impl Drain {
         // The window counts from the first call.
         self.begun
             .send_if_modified(|begun| begun.is_none() && begun.replace(Instant::now()).is_none());
+        self.has_begun.store(true, Ordering::Release);
     }
 
     pub(crate) fn has_begun(&self) -> bool {
@@ -61,6 +65,9 @@ impl Drain {
     ///
     /// The ends lie evenly, which those that are drawn do not, and neighbours are far apart.
     pub(crate) fn next_end(&self) -> Option<Instant> {
+        if !self.has_begun.load(Ordering::Acquire) {
+            return None;
+        }
         let begun = (*self.begun.borrow())?;
         let place = self.place.fetch_add(GOLDEN, Ordering::Relaxed);
         // The upper half is exact in an `f64`, and more than enough.

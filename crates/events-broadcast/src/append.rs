@@ -1,6 +1,6 @@
 //! Appending: one batch, one lock, one wake for each reader that it concerns.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak, atomic::Ordering};
 
 use events_core::{EventError, EventId, EventResult, Record, UserId};
 use events_sse::ToSse;
@@ -14,7 +14,7 @@ use crate::{
     mirror::IsMirror,
     stats::{add, count},
     store::Wakes,
-    user_log::{Entry, Position, UserState, is_large},
+    user_log::{Entry, Position, UserLog, UserState, is_large},
     view::MAX_VIEWS,
     watcher::{Intake, Watcher},
 };
@@ -23,6 +23,10 @@ use crate::{
 const VISITS_PER_PUBLISH: usize = 4;
 /// Visits that it pays for when they are: enough to make room for the largest batch, each evicts 64 events.
 const VISITS_WHEN_FULL: usize = 4_096;
+
+/// Where a user's log was found last. It keeps nothing alive, and is found anew when the log has gone.
+#[derive(Clone, Debug, Default)]
+pub struct LogHint(pub(crate) Weak<UserLog>);
 
 impl LogStore {
     /// Appends records for one user as one batch, and wakes whom they concern.
@@ -40,7 +44,8 @@ impl LogStore {
         expected_last: Option<u64>,
     ) -> EventResult<Delivery> {
         let now_ms = self.inner.clock.now_ms();
-        self.append_with(user, now_ms, |last| match expected_last {
+        let mut hint = LogHint::default();
+        self.append_with(user, now_ms, &mut hint, |last| match expected_last {
             Some(expected) if expected != last.seq => Err(EventError::Conflict { last: last.seq }),
             _ => Ok(SmallVec::<[Record; 1]>::from(records)),
         })
@@ -49,6 +54,7 @@ impl LogStore {
     /// Appends what `make` returns, as one batch; `make` is given the id of the user's last event.
     ///
     /// `now_ms` is the time of the append in milliseconds since the Unix epoch, of the same clock as the store's.
+    /// `hint` is of this store and user, or empty; who appends again gives it again and is spared the look-up.
     ///
     /// `make` runs under the user's lock, when nothing else can fail any more but the size of a record: what it
     /// decides holds at the moment of the append. It must be short, and must not use this store.
@@ -61,6 +67,7 @@ impl LogStore {
         &self,
         user: &UserId,
         now_ms: i64,
+        hint: &mut LogHint,
         make: impl FnOnce(EventId) -> Result<SmallVec<[Record; 1]>, X>,
     ) -> Result<Delivery, X> {
         let inner = &*self.inner;
@@ -69,9 +76,21 @@ impl LogStore {
         }
         self.check_room()?;
         let delivery = loop {
-            let log = self.find_or_create(user, now_ms)?;
+            let log = match hint.0.upgrade() {
+                Some(log) => log,
+                None => {
+                    let log = self.find_or_create(user, now_ms)?;
+                    hint.0 = Arc::downgrade(&log);
+                    log
+                }
+            };
+            debug_assert_eq!(log.user, *user, "the hint is of another user");
             let mut state = log.lock();
-            if !state.removed {
+            if state.removed {
+                // It has left the store since; the look-up makes a new one.
+                drop(state);
+                hint.0 = Weak::new();
+            } else {
                 let records = make(state.last.id(inner.epoch))?;
                 self.check_sizes(&records)?;
                 let mut wakes = Wakes::default();
@@ -109,9 +128,24 @@ impl LogStore {
     }
 
     pub(crate) fn make_room(&self) {
-        let mut left = VISITS_WHEN_FULL;
-        while left > 0 && self.inner.budget.is_exceeded() && self.trim(VISITS_PER_PUBLISH) > 0 {
-            left -= VISITS_PER_PUBLISH;
+        let budget = &self.inner.budget;
+        if !budget.is_exceeded() {
+            return;
+        }
+        // Logs without events may stand before all that have some, and each is passed over once: nobody is refused
+        // because there are many who only listen. A search of all that was in vain is not repeated at once.
+        let now_ms = self.inner.clock.now_ms();
+        let n_silent = if budget.may_search_all(now_ms) {
+            self.users()
+        } else {
+            0
+        };
+        let mut left = VISITS_WHEN_FULL + n_silent;
+        while left > 0 && budget.is_exceeded() && self.trim(VISITS_PER_PUBLISH) > 0 {
+            left = left.saturating_sub(VISITS_PER_PUBLISH);
+        }
+        if n_silent > 0 && budget.is_exceeded() {
+            budget.note_search(now_ms);
         }
     }
 

@@ -68,15 +68,21 @@ pub(crate) struct Budget {
     queue: Mutex<BinaryHeap<Reverse<Oldest>>>,
     /// The time of the queue's first entry, so that most appends need not lock the queue.
     oldest_ms: AtomicI64,
+    /// When all logs were last searched in vain for something to evict, in milliseconds.
+    searched_ms: AtomicI64,
 }
 
 impl Budget {
+    /// How long nobody searches all logs after a search in vain, in milliseconds.
+    const SEARCH_PAUSE_MS: i64 = 1_000;
+
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             used: AtomicUsize::new(0),
             limit,
             queue: Mutex::new(BinaryHeap::new()),
             oldest_ms: AtomicI64::new(i64::MAX),
+            searched_ms: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -86,6 +92,17 @@ impl Budget {
 
     pub(crate) fn is_exceeded(&self) -> bool {
         self.used() > self.limit
+    }
+
+    /// Tells whether it is worth while to search all logs for something to evict.
+    pub(crate) fn may_search_all(&self, now_ms: i64) -> bool {
+        let searched_ms = self.searched_ms.load(Ordering::Relaxed);
+        now_ms >= searched_ms.saturating_add(Self::SEARCH_PAUSE_MS)
+    }
+
+    /// Notes that all logs were searched in vain.
+    pub(crate) fn note_search(&self, now_ms: i64) {
+        self.searched_ms.store(now_ms, Ordering::Relaxed);
     }
 
     pub(crate) fn charge(&self, bytes: usize) {

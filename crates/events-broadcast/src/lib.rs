@@ -70,6 +70,7 @@ mod model_tests;
 #[cfg(test)]
 mod tests;
 
+pub use append::LogHint;
 pub use broadcaster::GenericBroadcaster;
 pub use connect::{Attach, ConnectError, Start};
 pub use delivery::{Delivery, Reached};

@@ -22,7 +22,7 @@ use events_sse::{ClosingReason, GapReason, ToSse};
 
 use crate::{
     Attach, Batch, CapPolicy, ConnectError, ConnectionGuard, EnvelopeRule, GenericBroadcaster,
-    Limits, LogStore, Missed, Next, Start, Subscription, View,
+    Limits, LogHint, LogStore, Missed, Next, Start, Subscription, View,
 };
 
 struct Number(u32);

@@ -51,6 +51,12 @@ impl Wire {
         self.n_events
     }
 
+    /// Returns the blocks, and of a large event what comes before its payload, and then the payload and what follows.
+    #[must_use]
+    pub fn into_first_and_rest(self) -> (Bytes, Option<[Bytes; 2]>) {
+        (self.first, self.rest)
+    }
+
     /// Counts the bytes that it holds beside the payload of a large event.
     pub(crate) fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.first.len() + self.rest.as_ref().map_or(0, |[_, tail]| tail.len())

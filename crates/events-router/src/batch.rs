@@ -1,9 +1,11 @@
 //! From items to records: known ids, threads, order, encoding.
 
+mod plans;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use events_core::{Channel, EventError, EventId, MsgKey, Record, RecordIds};
+use events_core::{Channel, EventError, MsgKey, Record, RecordIds};
 use events_models::{A2AEvent, AgUiEvent, SystemEvent};
 use smallvec::SmallVec;
 
@@ -17,54 +19,15 @@ use crate::{
     thread::millis,
 };
 
+use plans::Plan;
+pub(crate) use plans::Plans;
+
 type Records = SmallVec<[Record; 1]>;
 
 /// What the JSON of most events fits in, in bytes.
 const SCRATCH_BYTES: usize = 512;
 /// Above so many bytes of JSON one copy more costs more than one buffer more.
 const LARGE_BYTES: usize = 8 << 10;
-
-/// What becomes of one item.
-enum Plan {
-    /// It is in the log already, under these ids.
-    Known(RecordIds),
-    /// It makes so many new records.
-    New { key: Option<u128>, n_records: usize },
-}
-
-/// What becomes of the items of a batch that was staged, in their order.
-#[derive(Default)]
-pub(crate) struct Plans(SmallVec<[(Plan, bool); 1]>);
-
-impl Plans {
-    /// Counts the new records.
-    pub(crate) fn n_records(&self) -> usize {
-        let of_plan = |(plan, _): &(Plan, bool)| match plan {
-            Plan::Known(_) => 0,
-            Plan::New { n_records, .. } => *n_records,
-        };
-        self.0.iter().map(of_plan).sum()
-    }
-
-    /// Says which ids the items have, when the new records have these.
-    pub(crate) fn answer(self, new_ids: &[EventId]) -> Published {
-        let mut published = Published::default();
-        let mut new_ids = new_ids.iter().copied();
-        for (plan, is_private) in self.0 {
-            match plan {
-                Plan::Known(ids) => {
-                    // What the publisher did not name, he has not repeated.
-                    published.duplicates += if is_private { 0 } else { ids.len() };
-                    published.ids.extend(ids);
-                }
-                Plan::New { n_records, .. } => {
-                    published.ids.extend(new_ids.by_ref().take(n_records));
-                }
-            }
-        }
-        published
-    }
-}
 
 /// What the context list learns once the batch is in the log.
 enum Seen {
@@ -151,28 +114,24 @@ impl Batch {
 
     /// Returns what becomes of the items, which are named by their index.
     pub(crate) fn into_plans(self, is_private: impl Fn(usize) -> bool) -> Plans {
-        let plans = self.plans.into_iter().enumerate();
-        Plans(
-            plans
-                .map(|(index, plan)| (plan, is_private(index)))
-                .collect(),
-        )
+        Plans::new(self.plans, is_private)
     }
 
+    /// Takes an item. Its event is moved out only when nothing can refuse it any more.
     pub(crate) fn take(
         &mut self,
         state: &mut LaneState,
-        item: Item,
+        item: &mut Item,
         key: Option<u128>,
     ) -> Result<(), Refused> {
         let known = key.and_then(|key| state.known.get(key)).cloned();
         let n_before = self.records.len();
         self.key = key.filter(|_| self.is_staged);
-        match item.event {
+        match &mut item.event {
             BusEvent::AgUi { thread, event } => {
                 let found = state.threads.thread_of(
                     thread.as_ref(),
-                    &event,
+                    event,
                     self.thread_of_request.as_ref().or(item.of_request.as_ref()),
                 );
                 let starts_run = matches!(event, AgUiEvent::RunStarted(_));
@@ -196,18 +155,10 @@ impl Batch {
                 }
             }
             _ if known.is_some() => {}
-            BusEvent::A2A(event) => self.admit_a2a(state, *event, item.msg_id.as_ref())?,
-            BusEvent::System(event) => {
-                let json = self.encode(|out| event.write_json(out))?;
-                self.growth += growth_of_other(json.len());
-                self.push(SYSTEM, None, json, item.msg_id.as_ref())?;
-                self.seen.push(Seen::System(event));
+            other => {
+                let event = std::mem::replace(other, BusEvent::from(AgUiEvent::spent()));
+                self.take_other(state, event, item.msg_id.as_ref())?;
             }
-            BusEvent::Context(event) => {
-                let json = self.encode(|out| event.write_json(out))?;
-                self.push(CONTEXT, None, json, item.msg_id.as_ref())?;
-            }
-            BusEvent::Analytics(_) => {}
         }
         self.plans.push(match known {
             Some(ids) => Plan::Known(ids),
@@ -219,31 +170,51 @@ impl Batch {
         Ok(())
     }
 
+    fn take_other(
+        &mut self,
+        state: &mut LaneState,
+        event: BusEvent,
+        msg_id: Option<&MsgId>,
+    ) -> Result<(), Refused> {
+        match event {
+            BusEvent::A2A(event) => self.admit_a2a(state, *event, msg_id),
+            BusEvent::System(event) => {
+                let json = self.encode(|out| event.write_json(out))?;
+                self.growth += growth_of_other(json.len());
+                self.push(SYSTEM, None, json, msg_id)?;
+                self.seen.push(Seen::System(event));
+                Ok(())
+            }
+            BusEvent::Context(event) => {
+                let json = self.encode(|out| event.write_json(out))?;
+                self.push(CONTEXT, None, json, msg_id)
+            }
+            // The first go another way, the last are not for the log.
+            BusEvent::AgUi { .. } | BusEvent::Analytics(_) => Ok(()),
+        }
+    }
+
     fn admit(
         &mut self,
         state: &mut LaneState,
         thread: &Arc<str>,
-        event: AgUiEvent,
+        event: &mut AgUiEvent,
         msg_id: Option<&MsgId>,
     ) -> Result<(), Refused> {
         let LaneState {
             threads, budget, ..
         } = state;
-        let event = if self.is_single && !event.is_chunk() {
+        if self.is_single && !event.is_chunk() {
             // Everything that can fail comes before the change of state, so nothing needs to be put back.
             let json = self.encode(|out| event.write_json(out))?;
             self.check_size(&json)?;
-            let growth = growth_of_agui(&event, json.len());
-            let mut event = Some(event);
-            threads.admit_plain(thread, &mut event, budget, self.now_ms)?;
-            let Some(back) = event else {
+            let growth = growth_of_agui(event, json.len());
+            if threads.admit_plain(thread, event, budget, self.now_ms)? {
                 self.growth += growth;
                 return self.push(AGUI, Some(thread), json, msg_id);
-            };
-            back
-        } else {
-            event
-        };
+            }
+        }
+        let event = event.take();
         let mut admitted = std::mem::take(&mut self.admitted);
         threads.save(thread, &mut self.undo.threads);
         threads.admit(thread, event, budget, self.now_ms, &mut admitted)?;

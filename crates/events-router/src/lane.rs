@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use events_broadcast::LogHint;
 use events_core::UserId;
 
 use crate::{
@@ -24,6 +25,7 @@ impl Lane {
             tasks: Tasks::default(),
             known: Known::default(),
             contexts: ContextBook::default(),
+            log: LogHint::default(),
             touched_ms: now_ms,
             removed: false,
             charge: Charge::default(),
@@ -49,6 +51,8 @@ pub(crate) struct LaneState {
     pub(crate) tasks: Tasks,
     pub(crate) known: Known,
     pub(crate) contexts: ContextBook,
+    /// The user's log, so that a publish looks the user up once.
+    pub(crate) log: LogHint,
     pub(crate) touched_ms: i64,
     /// It is no longer in use; whoever finds it so looks the user up again.
     pub(crate) removed: bool,

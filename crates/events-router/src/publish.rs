@@ -9,29 +9,22 @@ use crate::{
 };
 
 impl EventRouter {
-    /// Publishes without waiting, which the memory log allows.
+    /// Publishes without waiting, which the memory log allows. What is left of the items is of no use.
+    ///
+    /// They are taken where they lie: an event is large, and moving it through a dozen calls costs as much as checking it.
     pub(crate) fn publish_now(
         &self,
         user: &UserId,
-        items: impl IntoIterator<Item = Item> + AsRef<[Item]>,
+        items: &mut [Item],
     ) -> Result<Published, PublishError> {
         let (mut n_durable, mut may_grow) = (0, false);
-        for (index, item) in items.as_ref().iter().enumerate() {
+        for (index, item) in items.iter().enumerate() {
             may_grow |= item.may_grow();
             item.validate()
                 .map_err(|refusal| PublishError::Refused { index, refusal })?;
-            n_durable += usize::from(!matches!(item.event, BusEvent::Analytics(_)));
+            n_durable += usize::from(item.is_durable());
         }
-        let mut analytics = Vec::new();
-        let durable = items.into_iter().enumerate().filter_map(|(index, item)| {
-            if let BusEvent::Analytics(event) = item.event {
-                analytics.push(event);
-                return None;
-            }
-            Some((index, item))
-        });
         let mut published = if n_durable == 0 {
-            durable.for_each(drop);
             Published::default()
         } else {
             // The time is asked for once: that is not free.
@@ -40,13 +33,16 @@ impl EventRouter {
             if may_grow {
                 self.inner.lanes.check_room(now_ms)?;
             }
-            self.append(user, durable, n_durable == 1, now_ms)?
+            self.append(user, items, n_durable == 1, now_ms)?
         };
-        for event in analytics {
+        for item in items {
+            let BusEvent::Analytics(event) = &item.event else {
+                continue;
+            };
             let reached = self
                 .inner
                 .analytics
-                .publish(user, &event)?
+                .publish(user, event)?
                 .reached(&self.inner.analytics);
             published.analytics = published.analytics.max(reached.connections());
         }
@@ -57,10 +53,10 @@ impl EventRouter {
     pub(crate) async fn publish_items(
         &self,
         user: &UserId,
-        items: Vec<Item>,
+        mut items: Vec<Item>,
     ) -> Result<Published, PublishError> {
         let Some(replica) = &self.inner.replica else {
-            return self.publish_now(user, items);
+            return self.publish_now(user, &mut items);
         };
         let mut may_grow = false;
         for (index, item) in items.iter().enumerate() {
@@ -90,14 +86,14 @@ impl EventRouter {
     pub(crate) fn publish_and_leave(&self, user: &UserId, item: Item) -> Result<(), PublishError> {
         match &self.inner.replica {
             Some(replica) => Ok(replica.enqueue_and_leave(self, user, vec![item])?),
-            None => self.publish_now(user, [item]).map(drop),
+            None => self.publish_now(user, &mut [item]).map(drop),
         }
     }
 
     fn append(
         &self,
         user: &UserId,
-        items: impl Iterator<Item = (usize, Item)>,
+        items: &mut [Item],
         is_single: bool,
         now_ms: i64,
     ) -> Result<Published, PublishError> {
@@ -120,14 +116,14 @@ impl EventRouter {
         item: Item,
         now_ms: i64,
     ) -> Result<Published, PublishError> {
-        self.append_in(state, user, [(0, item)].into_iter(), true, now_ms)
+        self.append_in(state, user, &mut [item], true, now_ms)
     }
 
     fn append_in(
         &self,
         state: &mut LaneState,
         user: &UserId,
-        mut items: impl Iterator<Item = (usize, Item)>,
+        items: &mut [Item],
         is_single: bool,
         now_ms: i64,
     ) -> Result<Published, PublishError> {
@@ -135,9 +131,14 @@ impl EventRouter {
         let mut batch = Batch::new(is_single, inner, now_ms);
         // The lane is locked first and the log inside it: once the closure has run, the append cannot fail, so the
         // order state and the log never differ.
-        let appended = inner.store.append_with(user, now_ms, |_last| {
+        let mut log = std::mem::take(&mut state.log);
+        let appended = inner.store.append_with(user, now_ms, &mut log, |_last| {
             state.touched_ms = now_ms;
-            let taken = items.try_for_each(|(index, item)| {
+            let mut durable = items.iter_mut().enumerate();
+            let taken = durable.try_for_each(|(index, item)| {
+                if !item.is_durable() {
+                    return Ok(());
+                }
                 let key = item
                     .msg_id
                     .as_ref()
@@ -154,6 +155,7 @@ impl EventRouter {
                 }
             }
         });
+        state.log = log;
         // Also what was put back has grown the tables.
         state.pay(batch.growth);
         let delivery = appended?;
@@ -192,6 +194,11 @@ impl Item {
             BusEvent::Analytics(_) => false,
             BusEvent::A2A(_) | BusEvent::System(_) | BusEvent::Context(_) => true,
         }
+    }
+
+    /// Tells whether the event goes into the log.
+    const fn is_durable(&self) -> bool {
+        !matches!(self.event, BusEvent::Analytics(_))
     }
 
     /// Checks an event that was built in Rust; what was read from JSON has been checked then.

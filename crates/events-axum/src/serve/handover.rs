@@ -188,6 +188,7 @@ fn is_head_and(written: &[u8], chunk: &[u8]) -> bool {
 }
 
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+const END_LEN: usize = END_OF_HEAD.len();
 
 /// Counts the ends of heads that a client has sent since something was written to it.
 #[derive(Debug, Default)]
@@ -198,7 +199,22 @@ struct Heads {
 }
 
 impl Heads {
-    fn read(&mut self, bytes: &[u8]) {
+    fn read(&mut self, mut bytes: &[u8]) {
+        // A head comes in one piece nearly always. Its end is searched for, which is many times as fast as a step for
+        // each byte; only the end's own bytes, and what begins in the middle of one, are gone through.
+        while matches!(self.n_matched, 0 | END_LEN) {
+            let Some(at) = memchr::memmem::find(bytes, END_OF_HEAD) else {
+                // What may be the beginning of an end.
+                bytes = &bytes[bytes.len().saturating_sub(END_LEN - 1)..];
+                break;
+            };
+            self.n_ends = self.n_ends.saturating_add(1);
+            self.n_matched = END_LEN;
+            bytes = &bytes[at + END_LEN..];
+            if bytes.is_empty() {
+                return;
+            }
+        }
         for byte in bytes {
             if self.n_matched == END_OF_HEAD.len() {
                 self.n_matched = 0;

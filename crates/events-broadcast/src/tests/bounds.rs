@@ -290,3 +290,42 @@ fn an_operator_sees_cursors_and_lag() {
     assert_eq!(poll(&mut reader), None);
     assert_eq!(lag(), 0);
 }
+
+#[test]
+fn a_log_that_has_gone_is_found_anew_whatever_the_hint_says() {
+    let store = LogStore::new(Limits {
+        users: 1,
+        ..Limits::default()
+    });
+    let mut hint = LogHint::default();
+    let append = |user: &UserId, hint: &mut LogHint| {
+        let records = [record(1)].into_iter().collect();
+        let delivery = store.append_with(user, 0, hint, |_| Ok::<_, EventError>(records));
+        delivery.unwrap().ids[0]
+    };
+    let first = append(&ada(), &mut hint);
+    assert_eq!(append(&ada(), &mut hint).seq, first.seq + 1);
+    // There is room for one: Ada's log is retired, and somebody may have it in hand still.
+    let _held = hint.0.upgrade();
+    append(&UserId::new("bob"), &mut LogHint::default());
+    let anew = append(&ada(), &mut hint);
+    assert_eq!(store.last(&ada()), anew, "it is where readers look");
+    assert!(anew.seq > first.seq + 1);
+}
+
+#[test]
+fn many_who_only_listen_do_not_keep_a_full_log_from_making_room() {
+    let numbers = Numbers::with_limits(Limits {
+        users: 20_000,
+        total_bytes: 64 << 10,
+        ..Limits::default()
+    });
+    let listen = |number| numbers.connect(&UserId::new(format!("{number}")), Attach::now());
+    let listeners: Vec<_> = (0..10_000).map(|number| listen(number).unwrap()).collect();
+    for number in 0..2_000 {
+        let published = numbers.publish(&ada(), &Number(number));
+        assert!(published.is_ok(), "{number}: {published:?}");
+    }
+    assert!(numbers.store().used_bytes() <= 64 << 10);
+    drop(listeners);
+}

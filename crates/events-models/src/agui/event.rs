@@ -204,6 +204,18 @@ impl AgUiEvent {
         }
     }
 
+    /// Makes an event that says nothing, for the place of one that was moved out. It is never published.
+    #[must_use]
+    pub fn spent() -> Self {
+        Self::StepFinished(StepFinished::new(""))
+    }
+
+    /// Takes the event out, and leaves a [spent](AgUiEvent::spent) one.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::spent())
+    }
+
     /// Tells whether the event is shorthand, which an intake expands.
     #[must_use]
     pub const fn is_chunk(&self) -> bool {

@@ -103,7 +103,7 @@ fn stage_job(
     let mut batch = Batch::staged(&router.inner, at_ms);
     for (index, keyed) in job.items.iter().enumerate() {
         let key = Some(keyed.key.bits());
-        if let Err(refused) = batch.take(lane, keyed.item.clone(), key) {
+        if let Err(refused) = batch.take(lane, &mut keyed.item.clone(), key) {
             lane.restore(std::mem::take(&mut batch.undo));
             return Err(refused.at(index));
         }

@@ -183,7 +183,7 @@ async fn when_there_is_no_room_what_goes_on_and_ends_is_taken_still() {
         order_bytes: 100_000,
         ..RouterConfig::default()
     });
-    let publish = |event| router.publish_now(&ada(), [in_thread("t", event)]);
+    let publish = |event| router.publish_now(&ada(), &mut [in_thread("t", event)]);
     publish(AgUiEventBuilder::run_started("t", "r", None)).unwrap();
     let mut n_steps = 0;
     let refused = loop {

@@ -16,7 +16,7 @@ fn publish(router: &EventRouter, events: impl IntoIterator<Item = AgUiEvent>) ->
         .collect();
     let mut ids = Vec::new();
     for item in items {
-        let published = router.publish_now(&ada(), [item]).expect("legal");
+        let published = router.publish_now(&ada(), &mut [item]).expect("legal");
         ids.extend(published.ids.iter().map(ToString::to_string));
     }
     ids
@@ -351,7 +351,7 @@ fn a_refused_batch_leaves_no_trace_in_the_fold() {
         AgUiEventBuilder::text_message_content("m", "lost"),
         AgUiEventBuilder::text_message_content("unknown", "refused"),
     ];
-    refusal(router.publish_now(&ada(), items.map(|event| in_thread("t", event))));
+    refusal(router.publish_now(&ada(), &mut items.map(|event| in_thread("t", event))));
     let after = router
         .snapshot_thread(&ada(), &ThreadId::new("t"))
         .expect("known");

@@ -48,7 +48,7 @@ fn publish(router: &EventRouter, events: impl IntoIterator<Item = A2AEvent>) -> 
     let mut ids = Vec::new();
     for event in events {
         let published = router
-            .publish_now(&ada(), [Item::new(event)])
+            .publish_now(&ada(), &mut [Item::new(event)])
             .expect("legal");
         ids.extend(published.ids.iter().map(ToString::to_string));
     }
@@ -229,13 +229,13 @@ fn a_refused_batch_leaves_no_trace_in_the_fold() {
     let router = EventRouter::default();
     publish(&router, [task("t", "c")]);
     let before = router.fold_bytes();
-    let batch = vec![
+    let mut batch = vec![
         Item::new(piece("t", "0")),
         Item::new(task("new", "c")),
         Item::new(status("t", "FAILED")),
         Item::new(status("t", "WORKING")),
     ];
-    assert_eq!(refusal(router.publish_now(&ada(), batch)).0, 3);
+    assert_eq!(refusal(router.publish_now(&ada(), &mut batch)).0, 3);
     let task = router
         .snapshot_task(&ada(), &"t".into(), None)
         .expect("known")

@@ -22,14 +22,14 @@ fn clocked(config: RouterConfig) -> (EventRouter, Arc<ManualClock>) {
 fn start(router: &EventRouter, thread: &str, run: &str) {
     let event = AgUiEventBuilder::run_started(thread, run, None);
     router
-        .publish_now(&ada(), [in_thread(thread, event)])
+        .publish_now(&ada(), &mut [in_thread(thread, event)])
         .expect("legal");
 }
 
 fn step(router: &EventRouter, thread: &str, name: &str) -> Result<crate::Published, PublishError> {
     router.publish_now(
         &ada(),
-        [in_thread(thread, AgUiEventBuilder::step_started(name))],
+        &mut [in_thread(thread, AgUiEventBuilder::step_started(name))],
     )
 }
 
@@ -89,10 +89,10 @@ fn a_run_may_say_how_long_it_is_silent() {
     let (router, clock) = clocked(RouterConfig::default());
     let event = AgUiEventBuilder::run_started("slow", "r", None);
     let item = in_thread("slow", event).with_run_timeout(minutes(60));
-    router.publish_now(&ada(), [item]).expect("legal");
+    router.publish_now(&ada(), &mut [item]).expect("legal");
     let event = AgUiEventBuilder::run_started("quick", "r", None);
     let item = in_thread("quick", event).with_run_timeout(minutes(1));
-    router.publish_now(&ada(), [item]).expect("legal");
+    router.publish_now(&ada(), &mut [item]).expect("legal");
     clock.advance(MINUTE);
     router.sweep();
     assert_eq!(state_of(&router, "quick"), Some(ThreadState::Failed));
@@ -110,7 +110,7 @@ fn finished_threads_are_forgotten_and_their_bytes_with_them() {
     start(&router, "t", "r");
     let event = AgUiEventBuilder::run_finished("t", "r", None);
     router
-        .publish_now(&ada(), [in_thread("t", event)])
+        .publish_now(&ada(), &mut [in_thread("t", event)])
         .expect("legal");
     assert!(router.fold_bytes() > 0);
     clock.advance(30 * MINUTE);
@@ -137,7 +137,7 @@ fn say(router: &EventRouter, user: &UserId, thread: &str, n_bytes: usize) {
     ];
     for event in events {
         router
-            .publish_now(user, [in_thread(thread, event)])
+            .publish_now(user, &mut [in_thread(thread, event)])
             .expect("legal");
     }
 }
@@ -178,12 +178,12 @@ fn an_active_fold_is_given_up_when_nothing_else_is_left_and_its_thread_goes_on()
     let mut attached = router.subscribe(&ada()).thread("t").expect("a slot");
     let open = AgUiEventBuilder::text_message_start("m", MessageRole::Assistant);
     router
-        .publish_now(&ada(), [in_thread("t", open)])
+        .publish_now(&ada(), &mut [in_thread("t", open)])
         .expect("legal");
     for _ in 0..10 {
         let delta = AgUiEventBuilder::text_message_content("m", "x".repeat(10_000));
         router
-            .publish_now(&ada(), [in_thread("t", delta)])
+            .publish_now(&ada(), &mut [in_thread("t", delta)])
             .expect("legal");
     }
     assert!(router.fold_bytes() <= 50_000 && router.folds_shed() > 0);
@@ -202,7 +202,7 @@ fn an_active_fold_is_given_up_when_nothing_else_is_left_and_its_thread_goes_on()
     ];
     for event in rest {
         router
-            .publish_now(&ada(), [in_thread("t", event)])
+            .publish_now(&ada(), &mut [in_thread("t", event)])
             .expect("legal");
     }
     assert!(late.poll_next(&mut context, &mut batch).is_ready());

@@ -64,6 +64,15 @@ fn one_head_is_told_from_two_from_a_part_and_from_early_bytes() {
     assert!(!is_one(&["GET / HTTP/1.1\r\nhost: a\r\n"]));
     assert!(!is_one(&["GET / HTTP/1.1\r\n\r\n", "G"]));
     assert!(!is_one(&["GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n"]));
+    for text in ["GET / HTTP/1.1\r\nhost: a\r\n\r\n", "G\r\n\r\r\n\r\n"] {
+        // Wherever it is cut.
+        for at in 0..text.len() {
+            let (one, other) = text.split_at(at);
+            assert!(is_one(&[one, other]), "{text:?} at {at}");
+            assert!(!is_one(&[one, other, "\r"]), "{text:?} at {at}");
+            assert!(!is_one(&[one, &format!("{other}G")]), "{text:?} at {at}");
+        }
+    }
     assert!(
         !is_one(&["GET / HTTP/1.1\n\n"]),
         "hyper takes it, we do not"

@@ -89,25 +89,32 @@ impl ThreadContent {
     }
 
     /// Takes in an event that the thread's [`ThreadIntake`](crate::agui::intake::ThreadIntake) has let pass.
-    pub fn take(&mut self, event: AgUiEvent) {
+    pub fn take(&mut self, mut event: AgUiEvent) {
+        self.take_from(&mut event);
+    }
+
+    /// Takes the next event from where it lies, which is not moved if it is a delta. What is left of it is of no use.
+    pub fn take_from(&mut self, event: &mut AgUiEvent) {
         if self.max_bytes == 0 {
-            return self.take_run(event);
+            return self.take_run(event.take());
         }
         match event {
             AgUiEvent::TextMessageContent(content) => {
+                let metadata = content.metadata.take();
                 self.messages
-                    .append(&content.message_id, &content.delta, content.metadata);
+                    .append(&content.message_id, &content.delta, metadata);
             }
             AgUiEvent::ToolCallArgs(args) => self.messages.append_arguments(
                 args.tool_call_id.as_str(),
                 &args.delta,
-                args.metadata,
+                args.metadata.take(),
             ),
             AgUiEvent::ReasoningMessageContent(content) => {
+                let metadata = content.metadata.take();
                 self.messages
-                    .append(&content.message_id, &content.delta, content.metadata);
+                    .append(&content.message_id, &content.delta, metadata);
             }
-            other => self.take_rare(other),
+            other => self.take_rare(other.take()),
         }
         if self.size() > self.max_bytes {
             self.shrink();
