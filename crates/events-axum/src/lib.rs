@@ -1,4 +1,5 @@
-//! Streams and publishing as an axum router.
+//! Streams and publishing as an axum router. How things are done, page by page, from cursors to coming from axum's
+//! `Sse`: [`guide`].
 //!
 //! ```
 //! use axum::{Extension, Router};
@@ -20,8 +21,6 @@
 //! `axum::serve` it stays until TCP gives it up, so put an outer deadline, window plus a second, around that server, and
 //! then let the process end: such a connection is a task of axum's, which dropping the server does not end and
 //! dropping its runtime does.
-//!
-//! How things are done, page by page, from cursors to coming from axum's `Sse`: [`guide`].
 //!
 //! # What this crate does not do
 //!
