@@ -1,4 +1,5 @@
-//! Streams and publishing as an axum router.
+//! Streams and publishing as an axum router. How things are done, page by page, from cursors to coming from axum's
+//! `Sse`: [`guide`].
 //!
 //! ```
 //! use axum::{Extension, Router};
@@ -23,8 +24,6 @@
 //! all routes for each connection: 11 KB of the 33 KB of an idle stream.
 //!
 //! Event streams of your own handlers are ended as well if [`end_on_drain`] is around your application.
-//!
-//! How things are done, page by page, from cursors to coming from axum's `Sse`: [`guide`].
 //!
 //! # What this crate does not do
 //!

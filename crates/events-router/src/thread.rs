@@ -69,13 +69,18 @@ impl Thread {
         }
     }
 
-    pub(crate) fn tell(&mut self, event: AgUiEvent) {
+    pub(crate) fn tell(&mut self, mut event: AgUiEvent) {
+        self.tell_from(&mut event);
+    }
+
+    /// Takes the next event from where it lies; what is left of it is of no use.
+    pub(crate) fn tell_from(&mut self, event: &mut AgUiEvent) {
         self.prelude = None;
         let content = &mut self.content;
         let told = poison::caught("the fold of a thread", || {
             #[cfg(test)]
-            poison::strike_fold(&event);
-            content.take(event);
+            poison::strike_fold(event);
+            content.take_from(event);
         });
         if told.is_err() {
             // What it holds may be half of something.

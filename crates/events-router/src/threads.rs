@@ -140,8 +140,7 @@ impl Threads {
         self.judge(thread, budget, now_ms, |entry| {
             let is_plain = entry.intake.admit_plain(event)?;
             if is_plain {
-                entry.prelude = None;
-                entry.content.take_from(event);
+                entry.tell_from(event);
             }
             Ok(is_plain)
         })

@@ -23,6 +23,19 @@ pub use arguments::{
 /// Keys that were given as flags, and their texts.
 type Flags = Vec<(&'static str, String)>;
 
+/// The heading of the flags of keys.
+const SETTINGS: &str = "Settings";
+
+/// The keys that `-h` shows; `--help` shows all.
+const USUAL: [&str; 6] = [
+    "listen",
+    "log",
+    "auth.secret",
+    "auth.keys",
+    "history.events",
+    "drain.window",
+];
+
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -161,19 +174,6 @@ struct ServeArgs {
 /// One flag for each key of the table.
 #[derive(Debug)]
 struct KeyFlags(Flags);
-
-/// The heading of the flags of keys.
-const SETTINGS: &str = "Settings";
-
-/// The keys that `-h` shows; `--help` shows all.
-const USUAL: [&str; 6] = [
-    "listen",
-    "log",
-    "auth.secret",
-    "auth.keys",
-    "history.events",
-    "drain.window",
-];
 
 /// The flag of a provider's address, and what the flags of its other keys become before they are read; the same for
 /// agents.

@@ -54,7 +54,7 @@ impl fmt::Display for MemoryBudget {
 }
 
 /// Which setting makes a part smaller.
-const LOWER: [(&str, &str); 15] = [
+const LOWER: [(&str, &str); 16] = [
     ("events", "history.total_bytes"),
     ("analytics events", "history.total_bytes"),
     ("users", "limits.users"),
@@ -68,6 +68,7 @@ const LOWER: [(&str, &str); 15] = [
     ("reading bodies", "limits.body_bytes"),
     ("reading the log", "limits.catch_ups"),
     ("rates", "limits.user_id_bytes"),
+    ("agents", "agui.runs"),
     ("llm gateway", "llm.streams"),
     ("llm screens", "llm.streams"),
 ];

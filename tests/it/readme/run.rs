@@ -218,10 +218,10 @@ impl Reader {
                     else {
                         return Ok(None);
                     };
-                    symlink(
-                        packages.join("node_modules"),
-                        self.folder.path().join("node_modules"),
-                    )?;
+                    let here = self.folder.path().join("node_modules");
+                    if !here.exists() {
+                        symlink(packages.join("node_modules"), here)?;
+                    }
                 }
                 with_file(&node, "mjs")
             }
