@@ -46,6 +46,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "events-core",
             "events-models",
             "events-sse",
+            "events-broadcast",
             "events-router",
             "events-axum",
             "events-llm",
