@@ -15,7 +15,7 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 
 /// The running agent; dropping it ends it.
 #[derive(Debug)]
@@ -174,8 +174,13 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             events_of(Body::from_stream(first.chain(stream::pending())))
         }
         "cut" => {
-            let pieces = [Ok(frames(&run[..5])), Err(io::Error::other("cut"))];
-            events_of(Body::from_stream(stream::iter(pieces)))
+            let said = stream::iter([Ok(frames(&run[..5]))]);
+            // Not at once: what was said is written while a body waits.
+            let cut = stream::once(async {
+                yield_now().await;
+                Err(io::Error::other("cut"))
+            });
+            events_of(Body::from_stream(said.chain(cut)))
         }
         "unfinished" => events_of(frames(&run[..5])),
         "bad-json" => events_of([&frames(&run[..5])[..], b"data: {\"type\":\n\n"].concat()),

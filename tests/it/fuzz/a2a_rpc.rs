@@ -152,7 +152,12 @@ async fn check(router: Router, body: &[u8], as_float: bool) -> Result<(), String
         answer.content_type == "application/json" && answer.has_ended,
         "{answer:?}"
     );
-    check_answer(&told(answer.json()?), id)
+    let answered = match answer.json() {
+        // An id is told as it was sent, which may be a number that is none for us.
+        Err(error) if asked.is_none() && error.contains("number out of range") => return Ok(()),
+        answered => answered?,
+    };
+    check_answer(&told(answered), id)
 }
 
 #[test]

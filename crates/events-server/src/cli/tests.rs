@@ -1,6 +1,7 @@
 //! Command lines, good and bad.
 
 use super::*;
+use crate::KEYS;
 
 fn of(line: &str) -> Result<Command, String> {
     let words = std::iter::once("events").chain(line.split_whitespace());
