@@ -43,7 +43,7 @@ fn alike(text: &str, names: &[&str]) -> String {
     let unnamed = |part: &str| {
         // An event's id may have the letters of a short name.
         let word = part.trim_end_matches([' ', '"', '\n']);
-        if word.parse::<EventId>().is_ok() {
+        if !names.contains(&word) && word.parse::<EventId>().is_ok() {
             return part.to_owned();
         }
         names
