@@ -33,6 +33,7 @@ fn must_hold(name: &str, runtime: &Runtime, log: &Arc<dyn EventLog>) {
         cases: (super::n_cases() / 100).max(20),
         max_shrink_iters: 200,
         source_file: Some(file!()),
+        rng_seed: super::seed(),
         ..ProptestConfig::default()
     });
     let n_stories = std::cell::Cell::new(0);
