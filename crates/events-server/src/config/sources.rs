@@ -26,7 +26,7 @@ pub struct Sources {
 }
 
 /// Variables of the commands and of the test harness, which are not settings.
-const NOT_SETTINGS: [&str; 9] = [
+const NOT_SETTINGS: [&str; 14] = [
     "EVENTS_TOKEN",
     "EVENTS_REQUIRE_ALL",
     "EVENTS_CLIENTS",
@@ -35,7 +35,12 @@ const NOT_SETTINGS: [&str; 9] = [
     "EVENTS_POSTGRES",
     "EVENTS_DISK_KILLS",
     "EVENTS_SOAK",
+    "EVENTS_SOAK_MINUTES",
     "EVENTS_SEED",
+    "EVENTS_SCHEDULES",
+    "EVENTS_FUZZ_SECONDS",
+    "EVENTS_MODEL_CASES",
+    "EVENTS_BARE_CLIENT",
 ];
 
 impl Sources {
