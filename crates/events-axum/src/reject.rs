@@ -54,7 +54,7 @@ impl Problem {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail: one_line(detail.into()),
+            detail: shown(detail.into()),
             line: None,
             path: None,
             rule: None,
@@ -182,7 +182,7 @@ impl Problem {
             StatusCode::UNPROCESSABLE_ENTITY
         };
         Self {
-            path: Some(invalid.path.clone()),
+            path: Some(shown(invalid.path.clone())),
             ..Self::new(status, invalid.to_string())
         }
     }
@@ -305,15 +305,26 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Writes control characters as escapes: what a client has sent is shown to people, in logs too.
-fn one_line(text: String) -> String {
-    if !text.contains(char::is_control) {
+/// How much of a text is shown, in bytes; what a client has sent may be quoted in it.
+const MOST_SHOWN: usize = 1_000;
+
+/// Writes control characters as escapes and leaves out the end of a long text: what a client has sent is shown to
+/// people, in logs too.
+fn shown(text: String) -> String {
+    if text.len() <= MOST_SHOWN && !text.contains(char::is_control) {
         return text;
     }
-    let escaped = |letter: char| {
-        let control = letter.is_control().then(|| letter.escape_default());
-        let other = (!letter.is_control()).then_some(letter);
-        control.into_iter().flatten().chain(other)
-    };
-    text.chars().flat_map(escaped).collect()
+    let mut shown = String::new();
+    for letter in text.chars() {
+        if shown.len() >= MOST_SHOWN {
+            shown.push('…');
+            break;
+        }
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }

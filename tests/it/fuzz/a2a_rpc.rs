@@ -95,7 +95,9 @@ fn check_answer(answer: &Value, id: Option<&Value>) -> Result<(), String> {
         ensure!(is_whole, "{answer}");
     }
     let told = answer.get("id").ok_or("an answer without an id")?;
-    if let Some(id) = id {
+    // JSON-RPC 2.0, 5: null where the request was not good enough to have an id.
+    let is_no_request = error.is_some_and(|error| error["code"] == -32_600);
+    if let Some(id) = id.filter(|_| !(is_no_request && told.is_null())) {
         ensure!(told == id, "the answer to {id} is to {told}: {answer}");
     } else {
         ensure!(

@@ -57,6 +57,10 @@ fn is_part(less: &Value, more: &Value) -> bool {
                     .zip(more)
                     .all(|(one, other)| is_part(one, other))
         }
+        // A zero has no sign, however it is written.
+        (Value::Number(less), Value::Number(more)) if less.as_f64() == Some(0.0) => {
+            more.as_f64() == Some(0.0)
+        }
         _ => less == more,
     }
 }
