@@ -57,9 +57,9 @@ fn is_part(less: &Value, more: &Value) -> bool {
                     .zip(more)
                     .all(|(one, other)| is_part(one, other))
         }
-        // A zero has no sign, however it is written.
-        (Value::Number(less), Value::Number(more)) if less.as_f64() == Some(0.0) => {
-            more.as_f64() == Some(0.0)
+        // `1`, `1.0` and `1e0` are one number, and so are the zeros; digits of whole numbers count.
+        (Value::Number(less), Value::Number(more)) if less.is_f64() || more.is_f64() => {
+            less.as_f64() == more.as_f64()
         }
         _ => less == more,
     }
