@@ -99,6 +99,8 @@ mod resume;
 #[cfg(test)]
 mod resume_model;
 #[cfg(test)]
+mod revocation;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod slow_reader;

@@ -94,6 +94,10 @@ pub(crate) struct EventBody {
     is_cut: bool,
     /// The client has been told that the log is out of reach.
     is_degraded: bool,
+    /// A token opened it, which may have been revoked.
+    is_revocable: bool,
+    /// What is waited for before anything more is told, while it is not known whether the token was revoked.
+    held: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     tally: Tally,
 }
 
@@ -120,6 +124,8 @@ impl EventBody {
             end: None,
             is_cut: false,
             is_degraded: false,
+            is_revocable: manner.tenure.issued_ms.is_some(),
+            held: None,
             manner,
         }
     }
@@ -164,7 +170,9 @@ impl EventBody {
             let last = self.close(ClosingReason::Draining, "draining");
             return Poll::Ready(Some(last.into()));
         }
-        if let Some(prelude) = &mut self.prelude {
+        if self.poll_held(context).is_pending() {
+            // Nothing is told but that it goes on.
+        } else if let Some(prelude) = &mut self.prelude {
             if let Poll::Ready(bytes) = prelude.as_mut().poll(context) {
                 self.prelude = None;
                 return Poll::Ready(Some(bytes.into()));
@@ -307,6 +315,23 @@ impl EventBody {
             let user = self.source.user();
             state.inner.revocations.covers(user, issued_ms)
         })
+    }
+
+    /// Ready when whatever was revoked is known: then the stream was ended, or may go on.
+    fn poll_held(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let state = self.manner.state.as_ref();
+        let Some(state) = state.filter(|_| self.is_revocable) else {
+            return Poll::Ready(());
+        };
+        if self.held.is_none() && state.is_behind() {
+            let state = state.clone();
+            self.held = Some(Box::pin(async move { state.until_known().await }));
+        }
+        if let Some(held) = &mut self.held {
+            ready!(held.as_mut().poll(context));
+            self.held = None;
+        }
+        Poll::Ready(())
     }
 
     /// Ready when a drain has begun and this stream's time has come.

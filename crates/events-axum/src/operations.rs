@@ -53,6 +53,9 @@ async fn ready(State(state): State<StreamState>) -> Response {
         LogHealth::Failing { n_failures } => not_ready(format!(
             "listening to the log has failed {n_failures} times in the last minute; the program's log says why"
         )),
+        LogHealth::Up if state.is_behind() => {
+            not_ready("whose tokens were revoked has not been read from the log yet".to_owned())
+        }
         LogHealth::Starting => not_ready("the log has not answered yet".to_owned()),
         LogHealth::Replaced => {
             not_ready("the log is another one than at the start: restart this process".to_owned())

@@ -105,6 +105,13 @@ impl Problem {
         .retry_after(1)
     }
 
+    /// The log does not say whose tokens were revoked.
+    #[cfg(feature = "auth")]
+    pub(crate) fn not_known() -> Self {
+        let detail = "whose tokens were revoked has not been read from the log yet; try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1)
+    }
+
     pub(crate) fn event_too_large(limit: usize) -> Self {
         let detail = format!("the event is larger than the limit of {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail).at_bound(Bound::EventBytes)

@@ -2,12 +2,15 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use events_core::UserId;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 /// Users that are remembered. Beyond it the oldest revocation becomes one of everybody: more is refused than need be,
 /// and nothing that was revoked is let in.
@@ -21,6 +24,12 @@ const MAX_BEHIND: usize = 1_024;
 pub(crate) struct Revocations {
     known: Mutex<Known>,
     closings: broadcast::Sender<UserId>,
+    /// Whether others revoke as well, by a log that is followed.
+    is_shared: AtomicBool,
+    /// The turn of the log after which all of them were read; 0 before the first time.
+    read_at: AtomicU64,
+    /// The same for those who wait.
+    was_read: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +53,9 @@ impl Default for Revocations {
         Self {
             known: Mutex::default(),
             closings: broadcast::Sender::new(MAX_BEHIND),
+            is_shared: AtomicBool::new(false),
+            read_at: AtomicU64::new(0),
+            was_read: watch::Sender::new(0),
         }
     }
 }
@@ -78,6 +90,44 @@ impl Revocations {
             known.of_everybody = known.of_everybody.max(oldest_ms);
         }
         !is_full
+    }
+
+    /// Refuses what was issued up to this moment, whoever it is for.
+    pub(crate) fn revoke_everybody(&self, at_ms: i64) {
+        let mut known = self.lock();
+        known.of_everybody = known.of_everybody.max(Some(at_ms));
+    }
+
+    /// Returns what is known of those users that are asked for, and up to when everybody is refused.
+    pub(crate) fn list(
+        &self,
+        is_asked: impl Fn(&UserId) -> bool,
+    ) -> (Vec<(UserId, i64)>, Option<i64>) {
+        let known = self.lock();
+        let users = known.by_user.iter().filter(|(user, _)| is_asked(user));
+        let users = users.map(|(user, at_ms)| (user.clone(), *at_ms));
+        (users.collect(), known.of_everybody)
+    }
+
+    /// Notes that others revoke as well; until their revocations are read nobody knows who is refused.
+    pub(crate) fn share(&self) {
+        self.is_shared.store(true, Ordering::Release);
+    }
+
+    /// Notes that all were read after this turn of the log.
+    pub(crate) fn note_read(&self, turn: u64) {
+        self.read_at.store(turn, Ordering::Release);
+        self.was_read.send_replace(turn);
+    }
+
+    /// Tells whether there may be some that were not read, at this turn of the log.
+    pub(crate) fn is_behind(&self, turn: u64) -> bool {
+        self.is_shared.load(Ordering::Acquire) && self.read_at.load(Ordering::Acquire) != turn
+    }
+
+    /// Listens for their being read.
+    pub(crate) fn readings(&self) -> watch::Receiver<u64> {
+        self.was_read.subscribe()
     }
 
     /// Tells whether what was issued for the user at this time is refused.

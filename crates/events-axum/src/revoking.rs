@@ -1,24 +1,21 @@
 //! Ending a user's streams, here and on every replica.
 //!
 //! Where replicas share a log, a revocation is a record in it: of a user whose name no request can have, because it
-//! begins with a control character. All replicas follow that user, from the first record that is kept, so one that
-//! starts later knows what was revoked before.
+//! begins with a control character. All replicas follow that user, and save what they know beside the log, because a
+//! revocation holds for longer than an event is kept. So one that starts later knows what was revoked before, and
+//! answers nobody until it does.
 
-use std::{future::Future, time::Duration};
+mod following;
+mod kept;
 
-use events_broadcast::{Attach, Batch, Next};
 use events_core::UserId;
 use events_models::SystemEvent;
 use events_sse::ClosingReason;
-use tokio::time::sleep;
 
 use crate::{Bound, Problem, RequestContext, StreamState};
 
 /// Whose log has the revocations.
 pub(crate) const KEEPER: &str = "\u{1}revocations";
-
-/// How long the log is left alone after it could not be read.
-const PAUSE: Duration = Duration::from_secs(1);
 
 // What a record says, before the user's id.
 const REVOKE: &str = "revoke:";
@@ -87,71 +84,5 @@ impl StreamState {
         let keeper = UserId::new(KEEPER);
         let told = self.router().route_system(&keeper, event).await;
         told.map(drop).map_err(|error| Problem::of_log(&error))
-    }
-
-    /// Does what other replicas revoke and close, as their common log tells it. It never completes; a server runs it
-    /// where its router is on a log that others share.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it ends the following. Nothing is lost: whoever follows begins with the first record that is kept.
-    pub fn follow_revocations(&self) -> impl Future<Output = ()> + Send + use<> {
-        let state = self.clone();
-        async move {
-            let mut cursor = None;
-            loop {
-                state.follow_once(&mut cursor).await;
-                sleep(PAUSE).await;
-            }
-        }
-    }
-
-    /// Follows until the log cannot be read or the place is taken away.
-    async fn follow_once(&self, cursor: &mut Option<String>) {
-        let (router, keeper) = (self.router(), UserId::new(KEEPER));
-        let from = cursor.get_or_insert_with(|| format!("{}.0.0", router.store().epoch()));
-        let Ok(_open) = router.open_user(&keeper, Some(from)).await else {
-            return;
-        };
-        let wish = Attach::from_cursor(Some(from));
-        let Ok(mut subscription) = router.contexts().connect(&keeper, wish) else {
-            return;
-        };
-        let mut batch = Batch::default();
-        loop {
-            match subscription.next(&mut batch).await {
-                Next::Events => {
-                    for (id, frame) in batch.events.drain(..) {
-                        self.follow(&frame.data);
-                        *cursor = id.map(|id| id.to_string()).or(cursor.take());
-                    }
-                }
-                Next::Missed(_) => {}
-                Next::Closed(_) => return,
-            }
-        }
-    }
-
-    fn follow(&self, json: &[u8]) {
-        let Ok(SystemEvent::ContextDeleted {
-            timestamp: at_ms,
-            context_id,
-        }) = SystemEvent::from_json(json)
-        else {
-            return;
-        };
-        if let Some(user) = context_id.as_str().strip_prefix(REVOKE) {
-            let user = UserId::new(user);
-            // What this replica was told itself it has done, and newer streams of the user stay.
-            if !self.inner.revocations.covers(&user, at_ms) {
-                self.revoke_here(&user, at_ms);
-            }
-        } else if let Some(user) = context_id.as_str().strip_prefix(CLOSE) {
-            let age_ms = self.router().clock().now_ms().saturating_sub(at_ms);
-            // Who starts later has no streams of then.
-            if age_ms < 60_000 {
-                self.close_here(&UserId::new(user));
-            }
-        }
     }
 }

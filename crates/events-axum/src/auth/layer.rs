@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{Auth, origin, pass::Ticket};
-use crate::{Problem, RequestContext, Role};
+use crate::{Problem, RequestContext, Role, head::come_back_later};
 
 /// The token on requests to providers of models, whose `Authorization` is the provider's own.
 const TOKEN: HeaderName = HeaderName::from_static("x-events-token");
@@ -31,6 +31,12 @@ pub async fn authenticate(State(auth): State<Auth>, mut request: Request, next: 
         origin::preflight(origin.is_some(), request.headers())
     } else if is_public(request.uri().path()) {
         next.run(request).await
+    } else if !auth.inner.state.is_known_in_time().await {
+        if is_stream(&request) {
+            come_back_later()
+        } else {
+            Problem::not_known().into_response()
+        }
     } else {
         match auth.identify(&mut request).await {
             Ok(set_cookie) => {
@@ -79,6 +85,13 @@ fn is_public(path: &str) -> bool {
             .strip_prefix("/a2a/users/")
             .and_then(|rest| rest.split_once('/'))
             .is_some_and(|(_, rest)| rest == ".well-known/agent-card.json")
+}
+
+/// Whether a browser's EventSource may ask, which never comes back after an error status.
+fn is_stream(request: &Request) -> bool {
+    let path = request.uri().path();
+    let streams = ["/agui", "/a2a", "/contexts", "/analytics", "/llm/streams"];
+    request.method() == Method::GET && streams.contains(&path)
 }
 
 /// Whether a path is one of a provider behind the gateway of models.

@@ -129,6 +129,7 @@ impl Shared {
     fn hear(&self, router: &EventRouter, tailed: Tailed) {
         match tailed {
             Tailed::Started => {
+                self.health.turn();
                 for mirror in self.mirrors() {
                     let mut state = mirror.lock();
                     if state.phase == Phase::Ready {

@@ -4,12 +4,12 @@ use std::{
     collections::VecDeque,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 /// Whether the log behind a router can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,10 @@ pub(crate) struct Health {
     is_down: AtomicBool,
     /// When listening failed, by panics.
     failures: Mutex<VecDeque<Instant>>,
+    /// From each turn on, what was read of the log before it may be behind.
+    turn: AtomicU64,
+    /// The same for those who wait.
+    turned: watch::Sender<u64>,
 }
 
 impl Default for Health {
@@ -63,6 +67,8 @@ impl Default for Health {
             state: Mutex::new(State::Starting),
             is_down: AtomicBool::new(false),
             failures: Mutex::default(),
+            turn: AtomicU64::new(1),
+            turned: watch::Sender::new(1),
         }
     }
 }
@@ -99,11 +105,30 @@ impl Health {
                     reason,
                 };
                 self.is_down.store(true, Ordering::Relaxed);
+                self.turn();
             }
             State::Down { reason: known, .. } => *known = reason,
             State::Replaced => {}
         }
         is_new
+    }
+
+    /// Notes that some of what was appended may not have been heard.
+    pub(crate) fn turn(&self) {
+        let turn = self.turn.fetch_add(1, Ordering::AcqRel) + 1;
+        self.turned.send_replace(turn);
+    }
+
+    /// Returns how often that was noted; it is never 0.
+    pub(crate) fn last_turn(&self) -> u64 {
+        self.turn.load(Ordering::Acquire)
+    }
+
+    /// Waits for the next one after this.
+    pub(crate) async fn after_turn(&self, turn: u64) {
+        let mut turned = self.turned.subscribe();
+        // The sender is there as long as this is.
+        let _ended = turned.wait_for(|now| *now > turn).await;
     }
 
     /// Notes that listening has failed by a panic.

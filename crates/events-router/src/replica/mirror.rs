@@ -263,6 +263,26 @@ impl EventRouter {
         replica.is_some_and(|shared| shared.health.is_down())
     }
 
+    /// Counts the moments from which on what was read of the log before may be behind it: an outage, or a new beginning
+    /// of listening. It is 0 where there is no log behind the router, and only there. For each event.
+    #[must_use]
+    pub fn log_turn(&self) -> u64 {
+        let replica = self.inner.replica.as_ref();
+        replica.map_or(0, |shared| shared.health.last_turn())
+    }
+
+    /// Waits for the next such moment after this one; for ever where there is no log behind the router.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn log_turned(&self, turn: u64) {
+        match &self.inner.replica {
+            Some(shared) => shared.health.after_turn(turn).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Returns the log behind the router, if there is one.
     #[must_use]
     pub fn event_log(&self) -> Option<&Arc<dyn events_core::EventLog>> {
