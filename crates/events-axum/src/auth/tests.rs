@@ -3,6 +3,7 @@
 mod bad_tokens;
 mod hostile;
 mod matrix;
+mod oracle;
 mod replicas;
 mod requests;
 mod rotation;

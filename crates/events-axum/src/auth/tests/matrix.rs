@@ -24,7 +24,7 @@ enum Whose {
 }
 
 /// What an answer said within a second, or all of it.
-async fn said(response: Response<Body>) -> (u16, String) {
+pub(super) async fn said(response: Response<Body>) -> (u16, String) {
     let status = response.status().as_u16();
     let mut body = response.into_body();
     let mut text = String::new();
