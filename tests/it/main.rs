@@ -45,6 +45,8 @@ mod javascript_model;
 #[cfg(test)]
 mod javascript_tokens;
 #[cfg(test)]
+mod key_rotation;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod limits;

@@ -82,7 +82,7 @@ pub static KEYS: [Key; 89] = [
     },
     Key {
         name: "auth.refresh",
-        field: Field::Time(|settings| &mut settings.auth.refresh, 30..=24 * HOUR),
+        field: Field::Time(|settings| &mut settings.auth.refresh, 1..=24 * HOUR),
         doc: "how often the public keys are read again",
     },
     Key {
