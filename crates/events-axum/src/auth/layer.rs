@@ -31,13 +31,8 @@ pub async fn authenticate(State(auth): State<Auth>, mut request: Request, next: 
         origin::preflight(origin.is_some(), request.headers())
     } else if is_public(request.uri().path()) {
         next.run(request).await
-    } else if !auth.inner.state.is_known_in_time().await {
-        if is_stream(&request) {
-            come_back_later()
-        } else {
-            Problem::not_known().into_response()
-        }
     } else {
+        let is_stream = is_stream(&request);
         match auth.identify(&mut request).await {
             Ok(set_cookie) => {
                 cookie = set_cookie;
@@ -45,7 +40,12 @@ pub async fn authenticate(State(auth): State<Auth>, mut request: Request, next: 
             }
             Err(problem) => {
                 auth.inner.state.count_bound(&problem);
-                problem.into_response()
+                // The log does not say whether what proves something still does.
+                if is_stream && problem.status() >= 500 {
+                    come_back_later()
+                } else {
+                    problem.into_response()
+                }
             }
         }
     };
@@ -103,6 +103,9 @@ fn is_forwarded(path: &str) -> bool {
 impl Auth {
     /// Finds who asks. Returns the cookie that the answer sets.
     async fn identify(&self, request: &mut Request) -> Result<Option<HeaderValue>, Problem> {
+        if !self.inner.state.is_known_in_time().await {
+            return Err(Problem::not_known());
+        }
         if is_forwarded(request.uri().path()) {
             // Whatever else proves something there is the provider's.
             let token = only(request.headers(), &TOKEN)?.map(str::to_owned);
@@ -145,7 +148,7 @@ impl Auth {
         let is_reading = matches!(*method, Method::GET | Method::HEAD);
         let over = match ticket {
             Some(_) if !is_reading => return Err(Problem::bad_token()),
-            Some(ticket) => match self.take_ticket(ticket)? {
+            Some(ticket) => match self.take_ticket(ticket).await? {
                 Ticket::Taken(context, cookie) => return Ok((Some(context), Some(cookie))),
                 Ticket::Over(user) => Some(user),
             },

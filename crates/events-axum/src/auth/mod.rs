@@ -17,6 +17,7 @@ mod layer;
 mod origin;
 mod pass;
 mod pem;
+mod spent;
 
 #[cfg(test)]
 mod tests;

@@ -3,15 +3,10 @@
 //! A browser's EventSource can send no header. So a page fetches a ticket with its token, opens the stream with it,
 //! and is given a cookie, which its own reconnects then carry. Both are for reading only.
 //!
-//! A process remembers the tickets that were used with it, so each replica takes a ticket once, within its 30 seconds.
-//! Whoever gets hold of a used one in that time can read that user's streams at another replica; so a ticket is a secret
-//! until it has expired, and nothing here shows it.
+//! A ticket is taken once, within its 30 seconds: once by all hubs that share a log, else once by each process; `spent`
+//! has that. Until then it is a secret, and nothing here shows it.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use axum::{
     Json, Router,
@@ -27,14 +22,12 @@ use super::{
     Auth, Grant,
     jwt::{Jwt, encode},
     key::{Key, Secret},
+    spent::Spent,
 };
-use crate::{Bound, Problem, RequestContext, Role};
+use crate::{Problem, RequestContext, Role};
 
 /// How long a ticket is good for.
 const TICKET_TIME: Duration = Duration::from_secs(30);
-
-/// Tickets that are remembered as used. Beyond it no ticket is taken until some have expired.
-const MAX_USED: usize = 100_000;
 
 /// What a pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,14 +58,7 @@ pub(super) struct Pass {
 pub(super) struct Passes {
     secret: Secret,
     key: Key,
-    used: Mutex<Used>,
-}
-
-#[derive(Default)]
-struct Used {
-    ids: HashSet<String>,
-    /// In the order of their use, with the end of their time.
-    order: VecDeque<(i64, String)>,
+    pub(super) spent: Spent,
 }
 
 impl Passes {
@@ -86,7 +72,7 @@ impl Passes {
         Self {
             key: Key::of_secret(&secret),
             secret,
-            used: Mutex::default(),
+            spent: Spent::default(),
         }
     }
 
@@ -101,28 +87,6 @@ impl Passes {
         let jwt = Jwt::parse(text)?;
         let is_ours = self.key.is_meant(&jwt) && self.key.verify(&jwt);
         is_ours.then(|| serde_json::from_slice(&jwt.claims).ok())?
-    }
-
-    /// Marks a ticket as used; `false` if it was already.
-    fn mark(&self, pass: &Pass, now_ms: i64) -> Result<bool, Problem> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((until_ms, _)) = used.order.front()
-            && *until_ms <= now_ms
-        {
-            if let Some((_, id)) = used.order.pop_front() {
-                used.ids.remove(&id);
-            }
-        }
-        if used.ids.contains(&pass.id) {
-            return Ok(false);
-        }
-        if used.order.len() >= MAX_USED {
-            let detail = "too many tickets are used; try again, or send the token itself";
-            return Err(Problem::too_many(detail, Bound::Tickets));
-        }
-        used.ids.insert(pass.id.clone());
-        used.order.push_back((pass.until_ms, pass.id.clone()));
-        Ok(true)
     }
 }
 
@@ -158,13 +122,13 @@ impl Auth {
     }
 
     /// Looks at a ticket, and uses it if it is good.
-    pub(super) fn take_ticket(&self, text: &str) -> Result<Ticket, Problem> {
+    pub(super) async fn take_ticket(&self, text: &str) -> Result<Ticket, Problem> {
         let pass = self.inner.passes.read(text);
         let pass = pass
             .filter(|pass| pass.purpose == Use::Ticket)
             .ok_or_else(Problem::bad_token)?;
         let now_ms = self.now_ms();
-        if pass.until_ms <= now_ms || !self.inner.passes.mark(&pass, now_ms)? {
+        if pass.until_ms <= now_ms || !self.spend(&pass.id, pass.until_ms, now_ms).await? {
             return Ok(Ticket::Over(pass.user));
         }
         let context = self.context(pass.into_grant())?;

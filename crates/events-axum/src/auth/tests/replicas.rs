@@ -37,7 +37,8 @@ impl Replicas {
             ..AuthConfig::default()
         };
         let auth = Auth::new(state.clone(), config);
-        hub_router(state).layer(middleware::from_fn_with_state(auth, authenticate))
+        let app = hub_router(state).merge(auth.router());
+        app.layer(middleware::from_fn_with_state(auth, authenticate))
     }
 }
 
@@ -163,4 +164,39 @@ async fn while_it_is_not_known_who_was_revoked_nobody_is_let_in() {
     work.spawn(replica.run());
     work.spawn(following);
     assert_eq!(ask(&app, "GET", "/agui/threads", &ada).await.status(), 200);
+}
+
+/// Fetches a ticket from a replica.
+async fn ticket(app: &Router, token: &str) -> String {
+    let answer = ask(app, "POST", "/ticket", token).await;
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    body["ticket"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_is_taken_once_by_all_replicas_together() {
+    let mut replicas = Replicas {
+        log: MemoryLog::new(1_000),
+        work: JoinSet::new(),
+    };
+    let apps = [replicas.add(), replicas.add(), replicas.add()];
+    let ada = token("ada", Role::Subscriber);
+    let open = async |app: Router, ticket: String| {
+        let request = Request::get(format!("/agui?ticket={ticket}"));
+        let request = request.body(Body::empty()).unwrap();
+        app.oneshot(request).await.unwrap().status().as_u16()
+    };
+    for turn in 0..20 {
+        let ticket = ticket(&apps[turn % 3], &ada).await;
+        // Each of them twice, at the same time.
+        let asked = (0..6).map(|n| open(apps[n % 3].clone(), ticket.clone()));
+        let mut answers = futures_util::future::join_all(asked).await;
+        answers.sort_unstable();
+        assert_eq!(answers, [200, 401, 401, 401, 401, 401], "in turn {turn}");
+        // Nor by one that starts later.
+        if turn == 19 {
+            assert_eq!(open(replicas.add(), ticket).await, 401);
+        }
+    }
 }
