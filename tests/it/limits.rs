@@ -71,24 +71,19 @@ async fn settings_that_allow_more_memory_than_there_may_be_are_refused_with_what
 }
 
 #[tokio::test]
-async fn revocations_that_would_be_forgotten_are_warned_of() -> io::Result<()> {
+async fn tickets_that_would_be_taken_again_are_warned_of() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("events.toml").display().to_string();
     let log = folder.path().join("log");
-    let config = |age: &str| {
-        format!(
-            "log = \"disk:{}\"\nhistory.age = \"{age}\"\n",
-            log.display()
-        )
-    };
-    for (age, is_warned) in [("1h", true), ("24h", false)] {
+    let config = |age: &str| format!("log = \"disk:{}\"\ndedupe.age = \"{age}\"\n", log.display());
+    for (age, is_warned) in [("29s", true), ("30s", false)] {
         std::fs::write(&file, config(age))?;
         let checked = run(&["check-config", "--config", &file]).await?;
         let out = text(&checked.stdout);
         assert!(checked.status.success(), "{out}");
         let warning = out
             .lines()
-            .find(|line| line.starts_with("# warning: history.age is "));
+            .find(|line| line.starts_with("# warning: dedupe.age is "));
         assert_eq!(warning.is_some(), is_warned, "{out}");
     }
     Ok(())

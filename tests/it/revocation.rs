@@ -1,6 +1,6 @@
 //! Who is revoked through one replica reads nothing more at any, and stays out.
 
-mod world;
+pub(crate) mod world;
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use events_axum::Role;
 use events_tests::deadline::PATIENCE;
 use events_tests::fault_proxy::Faults;
-use events_tests::raw_client::Request;
+use events_tests::raw_client::{RawSse, Request};
 use events_tests::resume::EngineKind;
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
@@ -139,6 +139,8 @@ async fn who_was_cut_off_catches_up(world: &World) -> io::Result<()> {
         let answer = publish(world.address(0), user, &publisher).await?;
         assert_eq!(answer.status(), 200, "{}", answer.text());
     }
+    let knows = |heard: &world::Heard| heard.is_degraded;
+    stream.until("a hub that has noticed", knows).await?;
     let while_cut = world.status(CUT, &old).await?;
     println!("while it is cut off the hub answers {while_cut} to the old token");
 
@@ -190,6 +192,35 @@ async fn who_was_cut_off_catches_up(world: &World) -> io::Result<()> {
     Ok(())
 }
 
+/// A ticket opens one stream at one hub, whoever asks first.
+async fn a_ticket_is_good_once(world: &World) -> io::Result<()> {
+    let bearer = token("ticketed", Role::Subscriber, -30);
+    for at in 0..3 {
+        let answer = ask(world.address(at), "POST", "/ticket", &bearer).await?;
+        let answer = answer.json()?;
+        let path = format!(
+            "/agui?ticket={}",
+            answer["ticket"].as_str().expect("a ticket")
+        );
+        let asked = world
+            .addresses()
+            .into_iter()
+            .cycle()
+            .take(6)
+            .map(|address| {
+                let path = path.clone();
+                async move { RawSse::connect(address, &path, &[]).await.is_ok() }
+            });
+        let n_opened = join_all(asked)
+            .await
+            .into_iter()
+            .filter(|is_open| *is_open)
+            .count();
+        assert_eq!(n_opened, 1, "one ticket at three hubs, twice each");
+    }
+    Ok(())
+}
+
 async fn trial(test: &str, kind: EngineKind) -> io::Result<()> {
     let Some(mut world) = World::start(test, kind).await? else {
         return Ok(());
@@ -214,6 +245,7 @@ async fn trial(test: &str, kind: EngineKind) -> io::Result<()> {
     all_are_out(&world, &revoked).await?;
     who_starts_knows(&mut world, &revoked).await?;
     all_are_out(&world, &revoked).await?;
+    a_ticket_is_good_once(&world).await?;
     who_was_cut_off_catches_up(&world).await
 }
 

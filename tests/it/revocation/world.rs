@@ -25,7 +25,7 @@ pub(super) fn now_ms() -> i64 {
 }
 
 /// A token that was issued so many seconds from now.
-pub(super) fn token(user: &str, role: Role, seconds: i64) -> String {
+pub(crate) fn token(user: &str, role: Role, seconds: i64) -> String {
     let grant = Grant {
         user: user.to_owned(),
         role,
@@ -184,6 +184,8 @@ pub(super) async fn publish(address: SocketAddr, user: &str, token: &str) -> io:
 pub(super) struct Heard {
     /// When each event arrived, and what it says of when it was published.
     pub(super) events: Vec<(Instant, i64)>,
+    /// Whether the log was said to be out of reach.
+    pub(super) is_degraded: bool,
     /// Why the hub ended it, and when.
     pub(super) closed: Option<(Instant, String)>,
 }
@@ -229,6 +231,7 @@ impl Reader {
 async fn listen(mut stream: RawSse, heard: Arc<Mutex<Heard>>) -> io::Result<()> {
     while let Some(frame) = stream.next_frame(PATIENCE * 10).await? {
         let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.is_degraded |= frame.comments.iter().any(|said| said == "degraded");
         if frame.event.as_deref() == Some("closing") {
             let reason = frame.json()?["reason"].as_str().map(str::to_owned);
             heard.closed = Some((Instant::now(), reason.unwrap_or_default()));

@@ -30,6 +30,7 @@ pub use claims::Grant;
 pub use key::{KeyError, KeySet, Secret};
 pub use keys::KeySource;
 pub use layer::authenticate;
+pub use pass::TICKET_TIME;
 
 use claims::{Claims, Expected};
 use jwt::Jwt;

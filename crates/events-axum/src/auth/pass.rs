@@ -27,7 +27,7 @@ use super::{
 use crate::{Problem, RequestContext, Role};
 
 /// How long a ticket is good for.
-const TICKET_TIME: Duration = Duration::from_secs(30);
+pub const TICKET_TIME: Duration = Duration::from_secs(30);
 
 /// What a pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

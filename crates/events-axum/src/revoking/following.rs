@@ -1,6 +1,6 @@
 //! Doing what other replicas revoke and close, as the common log tells it.
 
-use std::{collections::BTreeSet, future::Future, time::Duration};
+use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use events_broadcast::{Attach, Batch, Next, Subscription};
 use events_core::{EventLog, EventResult, UserId};
@@ -32,6 +32,13 @@ struct Follower {
     /// The groups of users that are to be saved, and when.
     unsaved: BTreeSet<usize>,
     save_at: Instant,
+    saving: Option<Saving>,
+}
+
+/// Groups that are being saved. It takes as long as the log does, and nobody is revoked later for that.
+struct Saving {
+    groups: BTreeSet<usize>,
+    work: Pin<Box<dyn Future<Output = EventResult<()>> + Send>>,
 }
 
 impl StreamState {
@@ -53,14 +60,15 @@ impl StreamState {
             saved: None,
             unsaved: BTreeSet::new(),
             save_at: Instant::now(),
+            saving: None,
         };
         async move { follower.run().await }
     }
 
-    /// Tells whether tokens may have been revoked of which nothing was read yet, although the log can be reached.
+    /// Tells whether tokens may have been revoked of which nothing was read yet, although the log tells other things.
     pub(crate) fn is_behind(&self) -> bool {
         let (router, revocations) = (self.router(), &self.inner.revocations);
-        revocations.is_behind(router.log_turn()) && !router.is_log_down()
+        revocations.is_behind(router.log_turn()) && !router.is_log_silent()
     }
 
     /// Waits until it is known whose tokens were revoked, or nobody can know because the log is out of reach.
@@ -137,7 +145,7 @@ impl Follower {
                 state.inner.revocations.note_read(turn);
                 tokio::select! {
                     () = router.log_turned(turn) => continue,
-                    () = self.listen(&**log, subscription) => {}
+                    () = self.listen(log, subscription) => {}
                 }
             }
             sleep(PAUSE).await;
@@ -207,10 +215,10 @@ impl Follower {
     }
 
     /// Listens until the log has to be read again.
-    async fn listen(&mut self, log: &dyn EventLog, mut subscription: Subscription) {
+    async fn listen(&mut self, log: &Arc<dyn EventLog>, mut subscription: Subscription) {
         let mut batch = Batch::default();
         loop {
-            let is_due = !self.unsaved.is_empty();
+            let is_due = !self.unsaved.is_empty() && self.saving.is_none();
             tokio::select! {
                 next = subscription.next(&mut batch) => match next {
                     Next::Events => {
@@ -223,19 +231,41 @@ impl Follower {
                     }
                     Next::Missed(_) | Next::Closed(_) => return,
                 },
-                () = sleep_until(self.save_at), if is_due => self.save(log).await,
+                () = sleep_until(self.save_at), if is_due => self.save(log),
+                outcome = saved(&mut self.saving) => self.end_saving(outcome),
             }
         }
     }
 
-    async fn save(&mut self, log: &dyn EventLog) {
-        match kept::save(&self.state, log, &self.unsaved, self.last).await {
-            Ok(()) => self.unsaved.clear(),
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::debug!(error, "revocations not saved; it is tried again");
-                self.save_at = Instant::now() + kept::pause();
-            }
+    fn save(&mut self, log: &Arc<dyn EventLog>) {
+        let groups = std::mem::take(&mut self.unsaved);
+        let work = kept::save(
+            self.state.clone(),
+            Arc::clone(log),
+            groups.clone(),
+            self.last,
+        );
+        self.saving = Some(Saving {
+            groups,
+            work: Box::pin(work),
+        });
+    }
+
+    fn end_saving(&mut self, outcome: EventResult<()>) {
+        let saving = self.saving.take();
+        if let (Err(error), Some(saving)) = (outcome, saving) {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(error, "revocations not saved; it is tried again");
+            self.unsaved.extend(saving.groups);
+            self.save_at = Instant::now() + kept::pause();
         }
+    }
+}
+
+/// Waits until what is being saved is; for ever if nothing is.
+async fn saved(saving: &mut Option<Saving>) -> EventResult<()> {
+    match saving {
+        Some(saving) => saving.work.as_mut().await,
+        None => std::future::pending().await,
     }
 }

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -87,9 +88,9 @@ pub(super) async fn load(state: &StreamState, log: &dyn EventLog) -> EventResult
 
 /// Saves groups as they are known at this place.
 pub(super) async fn save(
-    state: &StreamState,
-    log: &dyn EventLog,
-    groups: &BTreeSet<usize>,
+    state: StreamState,
+    log: Arc<dyn EventLog>,
+    groups: BTreeSet<usize>,
     seq: u64,
 ) -> EventResult<()> {
     let ttl_ms = i64::try_from(Revocations::MAX_TTL.as_millis()).unwrap_or(i64::MAX);

@@ -59,6 +59,8 @@ pub(crate) struct Health {
     turn: AtomicU64,
     /// The same for those who wait.
     turned: watch::Sender<u64>,
+    /// The turn since which something was read.
+    answered: AtomicU64,
 }
 
 impl Default for Health {
@@ -69,6 +71,7 @@ impl Default for Health {
             failures: Mutex::default(),
             turn: AtomicU64::new(1),
             turned: watch::Sender::new(1),
+            answered: AtomicU64::new(0),
         }
     }
 }
@@ -119,7 +122,17 @@ impl Health {
         self.turned.send_replace(turn);
     }
 
-    /// Returns how often that was noted; it is never 0.
+    /// Notes that something was read, before it is used.
+    pub(crate) fn answer(&self) {
+        self.answered.store(self.last_turn(), Ordering::Release);
+    }
+
+    /// Tells whether the log is down and nothing was read since.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.is_down() && self.answered.load(Ordering::Acquire) != self.last_turn()
+    }
+
+    /// Returns how many turns there were; it is never 0.
     pub(crate) fn last_turn(&self) -> u64 {
         self.turn.load(Ordering::Acquire)
     }

@@ -263,6 +263,14 @@ impl EventRouter {
         replica.is_some_and(|shared| shared.health.is_down())
     }
 
+    /// Tells whether the log behind the router was there, cannot be reached any more, and has told nothing since: users
+    /// are read again as soon as it answers, which may be before it is known to be there. For each event.
+    #[must_use]
+    pub fn is_log_silent(&self) -> bool {
+        let replica = self.inner.replica.as_ref();
+        replica.is_some_and(|shared| shared.health.is_silent())
+    }
+
     /// Counts the moments from which on what was read of the log before may be behind it: an outage, or a new beginning
     /// of listening. It is 0 where there is no log behind the router, and only there. For each event.
     #[must_use]

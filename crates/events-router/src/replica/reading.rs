@@ -59,6 +59,7 @@ impl Shared {
         let mut changed = Relived::default();
         loop {
             let page = self.log.read(user, last, PAGE_BYTES).await?;
+            self.health.answer();
             if previous.is_some() && page.previous > last {
                 // What was read is no longer without a hole.
                 records.clear();
@@ -102,6 +103,7 @@ impl Shared {
     ) -> EventResult<()> {
         loop {
             let page = self.log.read(&mirror.user, applied, PAGE_BYTES).await?;
+            self.health.answer();
             if page.previous > applied || page.last < applied {
                 // Some of what came is gone for everybody, and what it has led to is in the checkpoints; or the log has
                 // lost what it had acknowledged, and the user's state is what is left.

@@ -7,6 +7,7 @@ use std::{
 
 use events_axum::{
     StreamConfig,
+    auth::TICKET_TIME,
     serve::{ConnectionLimits, Proxies},
 };
 use events_broadcast::Limits;
@@ -186,16 +187,12 @@ impl Settings {
     /// The settings allow more memory than was set.
     pub fn warnings(&self) -> Result<Vec<String>, ConfigError> {
         let mut warnings: Vec<_> = memory_budget::check(self)?.into_iter().collect();
-        let is_forgotten = self.limits.age < self.auth.max_ttl;
+        let is_forgotten = self.router.dedupe_age < TICKET_TIME;
         if is_forgotten && self.auth.has_key() && self.log != LogSpec::Memory {
-            let (age, max_ttl) = (self.limits.age, self.auth.max_ttl);
-            let time = humantime::format_duration;
+            let age = humantime::format_duration(self.router.dedupe_age);
             warnings.push(format!(
-                "history.age is {}, and tokens live for up to {}: a hub that starts longer than that after a \
-                 revocation does not know of it, and takes the user's tokens again; raise history.age to that, or \
-                 lower auth.max_ttl",
-                time(age),
-                time(max_ttl)
+                "dedupe.age is {age}, and a ticket is good for 30s: one that was used may be taken again by another \
+                 hub; raise dedupe.age to 30s or more"
             ));
         }
         Ok(warnings)
