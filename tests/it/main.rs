@@ -103,6 +103,8 @@ mod resume_model;
 #[cfg(test)]
 mod revocation;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod slow_reader;

@@ -23,7 +23,9 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
 /// A collector; what it gets comes out of the channel.
-async fn collector(tasks: &mut JoinSet<()>) -> io::Result<(String, mpsc::Receiver<Bytes>)> {
+pub(crate) async fn collector(
+    tasks: &mut JoinSet<()>,
+) -> io::Result<(String, mpsc::Receiver<Bytes>)> {
     let (sender, receiver) = mpsc::channel(64);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

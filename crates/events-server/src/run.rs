@@ -8,8 +8,9 @@ use std::{
 };
 
 use tokio::task::JoinSet;
+use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer, layer::SubscriberExt as _, registry, registry::LookupSpan,
+    EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt as _, registry, registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
 
@@ -168,15 +169,27 @@ fn start_logs_and_spans(default: &str, telemetry: Option<&Telemetry>) -> Result<
         }
         _ => EnvFilter::new(default),
     };
+    let discreet = filter_fn(is_discreet);
     let started = match telemetry {
         // A filter of everything costs less than one of each.
-        None => registry().with(filter).with(logs()).try_init(),
+        None => registry()
+            .with(filter)
+            .with(discreet)
+            .with(logs())
+            .try_init(),
         Some(telemetry) => registry()
+            .with(discreet)
             .with(telemetry.layer())
             .with(logs().with_filter(filter))
             .try_init(),
     };
     started.map_err(|error| Failure::LogFilter(error.into()))
+}
+
+/// Leaves out what no filter may ask for: the driver of NATS writes whatever it reads and sends at its finest level, also
+/// events and passwords.
+fn is_discreet(metadata: &Metadata<'_>) -> bool {
+    !(*metadata.level() == Level::TRACE && metadata.target().starts_with("async_nats"))
 }
 
 /// Writes events to standard error.
