@@ -18,7 +18,7 @@ use tokio::process::Command;
 
 use crate::{
     Outcome,
-    load::{self, USERS, event},
+    load::{self, Load, USERS, event},
 };
 
 /// What one line of the table has measured, over all rounds.
@@ -63,7 +63,7 @@ pub(crate) async fn of_hub(
     hubs: &Hubs,
     engine: Option<&Engine>,
     limit: Duration,
-    per_message: usize,
+    load: Load,
     has_readers: bool,
 ) -> Outcome<Cost> {
     let (hub, id) = (hubs.board().address(0), hubs.id(0).ok_or("no hub")?);
@@ -74,7 +74,7 @@ pub(crate) async fn of_hub(
         None
     };
     let (publisher, of_engine_before, begin) = (of_hub()?, of_engine(engine), Instant::now());
-    let n_events = load::publish(hub, limit, per_message).await?;
+    let n_events = load::publish(hub, limit, load).await?;
     let cost = Cost {
         n_events,
         wall: begin.elapsed(),
@@ -90,12 +90,13 @@ pub(crate) async fn of_bare(
     engine: &Engine,
     bare_client: &Path,
     limit: Duration,
-    per_message: usize,
+    load: Load,
 ) -> Outcome<Option<Cost>> {
+    let per_message = load.per_message();
     let (publisher, before, begin) = (of_ended_children(), of_engine(Some(engine)), Instant::now());
     let (n_messages, seconds) = if let Some(servers) = engine.nats() {
         let url = servers.url();
-        of_bare_nats(bare_client, &url, message_len(per_message), limit).await?
+        of_bare_nats(bare_client, &url, load, limit).await?
     } else if let Some(server) = engine.postgres() {
         let n_messages = of_bare_postgres(server, limit, per_message).await?;
         (n_messages, begin.elapsed().as_secs_f64())
@@ -128,14 +129,14 @@ fn message_len(per_message: usize) -> usize {
 async fn of_bare_nats(
     bare_client: &Path,
     url: &str,
-    bytes: usize,
+    load: Load,
     limit: Duration,
 ) -> Outcome<(u64, f64)> {
     let output = Command::new(bare_client)
         .args([
             url,
-            &USERS.to_string(),
-            &bytes.to_string(),
+            &load.at_once().to_string(),
+            &message_len(load.per_message()).to_string(),
             &limit.as_secs().to_string(),
         ])
         .stdin(Stdio::null())

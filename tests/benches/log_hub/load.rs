@@ -20,16 +20,56 @@ use tokio::{
 use crate::Outcome;
 
 pub(crate) const USERS: usize = 64;
+const BATCH: u64 = 20;
+
+/// How each user's publisher goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// One event, its answer, the next event.
+    Waiting,
+    /// One event after the other, at most 20 of them without an answer, as tokens come from a model.
+    Flowing,
+    /// 20 events in a request, its answer, the next request.
+    Batches,
+}
+
+impl Load {
+    pub(crate) const ALL: [Self; 3] = [Self::Waiting, Self::Flowing, Self::Batches];
+
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Waiting => "one, then its answer",
+            Self::Flowing => "up to 20 under way",
+            Self::Batches => "20 in a message",
+        }
+    }
+
+    /// Events that a bare client puts into a message.
+    pub(crate) const fn per_message(self) -> usize {
+        match self {
+            Self::Waiting | Self::Flowing => 1,
+            Self::Batches => BATCH as usize,
+        }
+    }
+
+    /// Messages of all users that a bare client has under way.
+    pub(crate) const fn at_once(self) -> usize {
+        match self {
+            Self::Waiting | Self::Batches => USERS,
+            Self::Flowing => USERS * BATCH as usize,
+        }
+    }
+}
 
 /// Publishes for all users at once; returns how many events were acknowledged.
-pub(crate) async fn publish(hub: SocketAddr, limit: Duration, per_message: usize) -> Outcome<u64> {
+pub(crate) async fn publish(hub: SocketAddr, limit: Duration, load: Load) -> Outcome<u64> {
     let mut publishers = JoinSet::new();
     for at in 0..USERS {
         publishers.spawn(async move {
-            if per_message == 1 {
-                one_by_one(hub, at, limit).await
-            } else {
-                batches(hub, at, limit, per_message).await
+            match load {
+                Load::Waiting => lines(hub, at, limit, 1).await,
+                Load::Flowing => lines(hub, at, limit, BATCH).await,
+                Load::Batches => batches(hub, at, limit).await,
             }
         });
     }
@@ -46,30 +86,31 @@ pub(crate) fn event(at: usize) -> String {
     json!({"type": "CONTEXT_UPDATED", "timestamp": 1, "contextId": "c", "name": name}).to_string()
 }
 
-/// Publishes line by line on one request, each after the answer to the one before.
-async fn one_by_one(hub: SocketAddr, at: usize, limit: Duration) -> io::Result<u64> {
+/// Publishes line by line on one request, at most so many without their answers.
+async fn lines(hub: SocketAddr, at: usize, limit: Duration, at_most: u64) -> io::Result<u64> {
     let path = format!("/publish/system/u{at}/live?user=u{at}");
     let mut post = LivePost::open(hub, &path, &[]).await?;
-    let (line, begin, mut n) = (event(at), Instant::now(), 0);
-    while begin.elapsed() < limit {
-        post.send_line(&line).await?;
+    let (line, begin) = (event(at), Instant::now());
+    let (mut n_sent, mut n_acked) = (0, 0);
+    loop {
+        while n_sent < n_acked + at_most && begin.elapsed() < limit {
+            post.send_line(&line).await?;
+            n_sent += 1;
+        }
+        if n_acked == n_sent {
+            return Ok(n_acked);
+        }
         let answer = post.next_line(PATIENCE).await?.unwrap_or_default();
         if !answer.contains("\"ids\"") {
             return Err(io::Error::other(answer));
         }
-        n += 1;
+        n_acked += 1;
     }
-    Ok(n)
 }
 
 /// Publishes in batches, each by a request of its own on a connection that stays.
-async fn batches(
-    hub: SocketAddr,
-    at: usize,
-    limit: Duration,
-    per_message: usize,
-) -> io::Result<u64> {
-    let body = vec![event(at); per_message].join("\n");
+async fn batches(hub: SocketAddr, at: usize, limit: Duration) -> io::Result<u64> {
+    let body = vec![event(at); BATCH as usize].join("\n");
     let request = format!(
         "POST /publish/system/u{at}?user=u{at} HTTP/1.1\r\nhost: localhost\r\n\
          content-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n{body}",
@@ -99,7 +140,7 @@ async fn batches(
             let text = String::from_utf8_lossy(&answer).into_owned();
             return Err(io::Error::other(text));
         }
-        n += per_message as u64;
+        n += BATCH;
     }
     Ok(n)
 }

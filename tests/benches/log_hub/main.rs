@@ -8,8 +8,10 @@
 //!
 //! With `EVENTS_BIN` and `EVENTS_BARE_CLIENT`, paths of programs, nothing is built.
 //!
-//! Both sides have 64 publishes under way, write as many bytes for an event and keep them as durably. The bare clients
-//! are the driver's own requests for NATS (`bare_client`), and `pgbench` with a counter and an insert for PostgreSQL.
+//! Events come in three ways: one and then its answer, one after the other with at most 20 of a user under way (tokens
+//! of a model come so), and 20 in a message. Both sides have as many under way (but for `pgbench`, which waits), write as
+//! many bytes for an event and keep them as durably. The bare clients are the driver's own requests for NATS
+//! (`bare_client`), and `pgbench` with a counter and an insert for PostgreSQL.
 //! The hub does more: HTTP, validation, order, ids, what its replica hears of its own appends, and, with a screen for
 //! each user, writing every event once more. PostgreSQL runs with `fsync` off here, so it is the work that is measured
 //! and not the disk; all processes share the machine, so its rates by the clock say little.
@@ -34,11 +36,11 @@ use events_tests::{
     resume::{Engine, EngineKind, hubs::Hubs},
     server_process,
 };
+use load::Load;
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 
 const ROUNDS: usize = 3;
-const BATCH: usize = 20;
 /// Tokens a second of the one stream whose latency is measured.
 const TOKENS: u64 = 100;
 
@@ -116,23 +118,23 @@ async fn measure(
         at(50) as f64 / 1_000.0,
         at(99) as f64 / 1_000.0
     );
-    for per_message in [1, BATCH] {
+    for load in Load::ALL {
         let (mut bare, mut alone, mut with_readers) =
             (Cost::default(), Cost::default(), Cost::default());
         let mut has_bare = false;
         for _ in 0..ROUNDS {
             if let Some(engine) = engine
-                && let Some(cost) = cost::of_bare(engine, bare_client, limit, per_message).await?
+                && let Some(cost) = cost::of_bare(engine, bare_client, limit, load).await?
             {
                 has_bare = true;
                 bare.add(cost);
             }
-            alone.add(cost::of_hub(hubs, engine, limit, per_message, false).await?);
-            with_readers.add(cost::of_hub(hubs, engine, limit, per_message, true).await?);
+            alone.add(cost::of_hub(hubs, engine, limit, load, false).await?);
+            with_readers.add(cost::of_hub(hubs, engine, limit, load, true).await?);
         }
         println!(
             "  {:<26}{:>10}{:>16}{:>9}{:>16}{:>9}",
-            format!("{per_message} event(s) a message"),
+            load.text(),
             "a second",
             "a CPU s alone",
             "of bare",

@@ -50,10 +50,12 @@ impl Call {
             )))
         })?;
         let id = members.id.map_or("null", RawValue::get);
-        let is_id = id == "null"
-            || id.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit());
-        if !is_id || id.len() > MAX_ID {
-            let why = "The id must be a string, a number or null, of at most 1024 bytes";
+        // The answer repeats it: half a surrogate pair or 1e999, which the grammar allows, would make strict readers
+        // refuse all of the answer.
+        let is_id = |value: Value| value.is_string() || value.is_number() || value.is_null();
+        if id.len() > MAX_ID || !serde_json::from_str(id).is_ok_and(is_id) {
+            let why =
+                "The id must be a string, a number or null, readable, and of at most 1024 bytes";
             return Err(unknown(Fault::invalid_request(why)));
         }
         let invalid = |why: &str| (id.to_owned(), Fault::invalid_request(why));
@@ -139,6 +141,16 @@ mod tests {
                 r#"{"jsonrpc":"2.0","id":true,"method":"m"}"#,
                 "null",
                 "-32600",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":"\ud800","method":"m"}"#,
+                "null",
+                "readable",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1e999,"method":"m"}"#,
+                "null",
+                "readable",
             ),
             (
                 r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"m"}"#,
