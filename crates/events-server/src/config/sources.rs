@@ -26,7 +26,7 @@ pub struct Sources {
 }
 
 /// Variables of the commands and of the test harness, which are not settings.
-const NOT_SETTINGS: [&str; 14] = [
+const NOT_SETTINGS: [&str; 15] = [
     "EVENTS_TOKEN",
     "EVENTS_REQUIRE_ALL",
     "EVENTS_CLIENTS",
@@ -41,6 +41,7 @@ const NOT_SETTINGS: [&str; 14] = [
     "EVENTS_FUZZ_SECONDS",
     "EVENTS_MODEL_CASES",
     "EVENTS_BARE_CLIENT",
+    "EVENTS_CUT_AFTER",
 ];
 
 impl Sources {
