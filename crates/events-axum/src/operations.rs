@@ -53,7 +53,7 @@ async fn ready(State(state): State<StreamState>) -> Response {
         LogHealth::Failing { n_failures } => not_ready(format!(
             "listening to the log has failed {n_failures} times in the last minute; the program's log says why"
         )),
-        LogHealth::Up if state.is_behind() => {
+        LogHealth::Up if !state.inner.revocations.were_read() => {
             not_ready("whose tokens were revoked has not been read from the log yet".to_owned())
         }
         LogHealth::Starting => not_ready("the log has not answered yet".to_owned()),

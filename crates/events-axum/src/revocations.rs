@@ -120,6 +120,11 @@ impl Revocations {
         self.was_read.send_replace(turn);
     }
 
+    /// Tells whether all that others made before the start were read.
+    pub(crate) fn were_read(&self) -> bool {
+        !self.is_shared.load(Ordering::Acquire) || self.read_at.load(Ordering::Acquire) > 0
+    }
+
     /// Tells whether there may be some that were not read, at this turn of the log.
     pub(crate) fn is_behind(&self, turn: u64) -> bool {
         self.is_shared.load(Ordering::Acquire) && self.read_at.load(Ordering::Acquire) != turn

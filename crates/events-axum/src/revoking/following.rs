@@ -53,7 +53,9 @@ impl StreamState {
     ///
     /// Dropping it ends the following. Nothing is lost: whoever follows begins with what is kept.
     pub fn follow_revocations(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.inner.revocations.share();
+        if self.router().event_log().is_some() {
+            self.inner.revocations.share();
+        }
         let mut follower = Follower {
             state: self.clone(),
             last: 0,
@@ -132,7 +134,6 @@ impl Follower {
         let (router, keeper) = (state.router(), UserId::new(KEEPER));
         let Some(log) = router.event_log() else {
             // Nobody else can revoke.
-            state.inner.revocations.note_read(router.log_turn());
             return std::future::pending().await;
         };
         loop {
