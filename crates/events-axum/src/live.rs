@@ -1,6 +1,12 @@
 //! Publishing line by line, each answered as it arrives: for producers that stream tokens.
 
-use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    future::{Future, pending},
+    pin::Pin,
+    sync::Arc,
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -8,9 +14,9 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use events_router::Item;
+use events_router::{Item, PublishError, Published};
 use events_sse::{NDJSON_CONTENT_TYPE, NdjsonDecoder, NdjsonItem};
-use futures_util::stream;
+use futures_util::{FutureExt as _, stream};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use tokio::{
@@ -24,6 +30,9 @@ use crate::{
     metrics::Bound,
     publish::{Target, with_id},
 };
+
+/// Lines that go into the log together: the queue of a user there is for several producers.
+const TOGETHER: usize = 16;
 
 /// The answer to one line.
 #[derive(Debug, Serialize)]
@@ -46,7 +55,12 @@ struct Live {
     n_events: usize,
     /// The thread of the run that the request has started last.
     thread: Option<Arc<str>>,
+    /// Nothing more is read: the producer has ended, or may not go on.
     has_ended: bool,
+    /// Lines that came while others were on their way.
+    waiting: VecDeque<Line>,
+    /// Lines on their way into the log.
+    under_way: Option<UnderWay>,
     /// Nothing more is read before this: what has come is more than may be published in the time.
     rests_until: Option<Instant>,
     /// Completes when whoever publishes may not go on: the token has expired or was revoked.
@@ -56,6 +70,17 @@ struct Live {
 
 /// A line on its way from the decoder to the log: its number, and its event or what is wrong with it.
 type Line = (u64, Result<Item, Problem>);
+
+/// What has become of lines, one for each.
+type Outcomes = Vec<Result<Published, PublishError>>;
+
+/// Lines that go into the log together.
+struct UnderWay {
+    numbers: Vec<u64>,
+    /// The thread whose run the last of them starts.
+    starts: Option<Arc<str>>,
+    published: Pin<Box<dyn Future<Output = Outcomes> + Send>>,
+}
 
 pub(crate) async fn publish_live(
     State(state): State<StreamState>,
@@ -85,6 +110,8 @@ pub(crate) async fn publish_live(
         n_events: 0,
         thread: None,
         has_ended: false,
+        waiting: VecDeque::new(),
+        under_way: None,
         rests_until: None,
         _place: place,
     };
@@ -118,65 +145,145 @@ fn over(state: &StreamState, target: &Target) -> impl Future<Output = ()> + Send
 
 impl Live {
     /// Reads until there is something to answer; `None` at the end of the request.
+    ///
+    /// Reading goes on while lines are on their way into the log: what comes meanwhile follows them together. A log that
+    /// is slow to answer so gets fewer and larger appends.
     async fn next(&mut self) -> Option<Vec<u8>> {
         let drain = self.state.inner.drain.clone();
         let idle = self.state.inner.config.live_idle;
-        while !self.has_ended {
+        loop {
+            if self.under_way.is_none() && !self.waiting.is_empty() {
+                let refused = self.set_out();
+                if !refused.is_empty() {
+                    return Some(refused);
+                }
+            }
+            let is_free = self.under_way.is_none();
+            if self.has_ended && is_free {
+                return None;
+            }
             let rests_until = self.rests_until.unwrap_or_else(Instant::now);
-            let lines = tokio::select! {
-                frame = self.body.frame(), if self.rests_until.is_none() => match frame {
-                    Some(Ok(frame)) => frame.into_data().map(|bytes| self.read(&bytes)).unwrap_or_default(),
+            let may_read =
+                !self.has_ended && self.rests_until.is_none() && self.waiting.len() < TOGETHER;
+            tokio::select! {
+                published = published(&mut self.under_way), if !is_free => {
+                    return Some(self.arrive(published));
+                }
+                frame = self.body.frame(), if may_read => match frame {
+                    Some(Ok(frame)) => if let Ok(bytes) = frame.into_data() {
+                        self.read(&bytes);
+                    },
                     Some(Err(error)) => {
-                        // The producer is gone; nobody reads an answer.
+                        // The producer is gone; nobody reads an answer. What it has sent is published all the same.
                         tracing::debug!(%error, "live publish cut");
-                        return None;
+                        self.has_ended = true;
                     }
                     None => self.finish(),
                 },
                 () = sleep_until(rests_until), if self.rests_until.is_some() => {
                     self.rests_until = None;
-                    continue;
                 }
-                () = drain.begun() => {
-                    self.has_ended = true;
+                () = drain.begun(), if is_free => {
                     // Line 0 is none of the producer's: what it has not had an answer for, it sends again elsewhere.
-                    return Some(receipt(0, Err(Problem::draining())));
+                    return Some(self.stop(Problem::draining()));
                 }
-                () = &mut self.is_over => {
-                    self.has_ended = true;
-                    return Some(receipt(0, Err(Problem::bad_token())));
+                () = &mut self.is_over, if is_free => {
+                    return Some(self.stop(Problem::bad_token()));
                 }
-                () = sleep(idle), if self.rests_until.is_none() => {
-                    self.has_ended = true;
+                () = sleep(idle), if is_free && self.rests_until.is_none() => {
                     let detail = format!(
                         "nothing was sent for {} s: send a line that begins with a colon now and then",
                         idle.as_secs_f64()
                     );
                     let problem = Problem::too_slow(detail, Bound::LiveIdle);
                     self.state.count_bound(&problem);
-                    return Some(receipt(0, Err(problem)));
+                    return Some(self.stop(problem));
                 }
-            };
-            if !lines.is_empty() {
-                return Some(self.publish(lines).await);
             }
         }
-        None
     }
 
-    fn read(&mut self, mut bytes: &[u8]) -> Vec<Line> {
-        let mut lines = Vec::new();
-        let n_bytes = bytes.len();
-        while let Some(item) = self.decoder.decode(&mut bytes) {
-            lines.extend(line(
-                &self.target,
-                &mut self.n_events,
-                self.event_limit,
-                &item,
-            ));
+    /// Ends the request, whatever has come and is not on its way.
+    fn stop(&mut self, problem: Problem) -> Vec<u8> {
+        self.has_ended = true;
+        self.waiting.clear();
+        receipt(0, Err(problem))
+    }
+
+    /// Sends lines on their way that can go together, and returns the answers to bad ones before them.
+    fn set_out(&mut self) -> Vec<u8> {
+        if self.state.is_draining() {
+            return self.stop(Problem::draining());
         }
-        self.pay(lines.len(), n_bytes);
-        lines
+        if (&mut self.is_over).now_or_never().is_some() {
+            return self.stop(Problem::bad_token());
+        }
+        let mut refused = Vec::new();
+        let (mut numbers, mut items, mut starts) = (Vec::new(), Vec::new(), None);
+        while let Some((number, item)) = self.waiting.pop_front() {
+            match item {
+                Ok(item) => {
+                    starts = item.started_thread();
+                    // Whether a run has started decides on the thread of what follows it.
+                    if starts.is_some() && !items.is_empty() {
+                        starts = None;
+                        self.waiting.push_front((number, Ok(item)));
+                        break;
+                    }
+                    numbers.push(number);
+                    items.push(item.after_start_of(self.thread.clone()));
+                    if starts.is_some() || items.len() == TOGETHER {
+                        break;
+                    }
+                }
+                Err(problem) if items.is_empty() => {
+                    self.answer(number, Err(problem), &mut refused);
+                }
+                Err(problem) => {
+                    self.waiting.push_front((number, Err(problem)));
+                    break;
+                }
+            }
+        }
+        if !items.is_empty() {
+            let (router, user) = (self.state.router().clone(), self.target.user.clone());
+            self.under_way = Some(UnderWay {
+                numbers,
+                starts,
+                published: Box::pin(async move { router.publish_each(&user, items).await }),
+            });
+        }
+        refused
+    }
+
+    /// Answers the lines that were on their way.
+    fn arrive(&mut self, published: Outcomes) -> Vec<u8> {
+        let Some(UnderWay {
+            numbers, starts, ..
+        }) = self.under_way.take()
+        else {
+            return Vec::new();
+        };
+        let mut receipts = Vec::with_capacity(numbers.len() * 64);
+        for (number, published) in numbers.into_iter().zip(published) {
+            if published.is_ok() && starts.is_some() {
+                self.thread.clone_from(&starts);
+            }
+            let ids =
+                published.map(|published| published.ids.iter().map(ToString::to_string).collect());
+            let answer = ids.map_err(|error| Problem::of_publish(&error, |_| Some(number)));
+            self.answer(number, answer, &mut receipts);
+        }
+        receipts
+    }
+
+    fn read(&mut self, mut bytes: &[u8]) {
+        let (n_before, n_bytes) = (self.n_events, bytes.len());
+        while let Some(item) = self.decoder.decode(&mut bytes) {
+            let line = line(&self.target, &mut self.n_events, self.event_limit, &item);
+            self.waiting.extend(line);
+        }
+        self.pay(self.n_events - n_before, n_bytes);
     }
 
     /// Counts what has come. A producer that sends too fast is read more slowly: its lines are in the log, each with
@@ -189,48 +296,30 @@ impl Live {
         }
     }
 
-    fn finish(&mut self) -> Vec<Line> {
+    fn finish(&mut self) {
         self.has_ended = true;
         let last = self.decoder.finish();
-        last.and_then(|item| line(&self.target, &mut self.n_events, self.event_limit, &item))
-            .into_iter()
-            .collect()
+        let line =
+            last.and_then(|item| line(&self.target, &mut self.n_events, self.event_limit, &item));
+        self.waiting.extend(line);
     }
 
-    async fn publish_one(&mut self, number: u64, item: Item) -> Result<Vec<String>, Problem> {
-        let started = item.started_thread();
-        let item = item.after_start_of(self.thread.clone());
-        let published = self
-            .state
-            .router()
-            .publish_batch(&self.target.user, vec![item])
-            .await;
-        if published.is_ok() {
-            self.thread = started.or_else(|| self.thread.take());
+    fn answer(&self, number: u64, answer: Result<Vec<String>, Problem>, receipts: &mut Vec<u8>) {
+        let status = answer.as_ref().map_or_else(Problem::status, |_| 200);
+        if let Err(problem) = &answer {
+            self.state.count_bound(problem);
         }
-        let ids =
-            published.map(|published| published.ids.iter().map(ToString::to_string).collect());
-        ids.map_err(|error| Problem::of_publish(&error, |_| Some(number)))
+        let metrics = &self.state.inner.metrics;
+        metrics.published(self.target.stream.as_str(), status);
+        receipts.extend(receipt(number, answer));
     }
+}
 
-    async fn publish(&mut self, lines: Vec<Line>) -> Vec<u8> {
-        let mut receipts = Vec::with_capacity(lines.len() * 64);
-        for (number, item) in lines {
-            let answer = match item {
-                Ok(item) => self.publish_one(number, item).await,
-                Err(problem) => Err(problem),
-            };
-            let status = answer.as_ref().map_or_else(Problem::status, |_| 200);
-            if let Err(problem) = &answer {
-                self.state.count_bound(problem);
-            }
-            self.state
-                .inner
-                .metrics
-                .published(self.target.stream.as_str(), status);
-            receipts.extend(receipt(number, answer));
-        }
-        receipts
+/// Waits for lines on their way; forever if there are none.
+async fn published(under_way: &mut Option<UnderWay>) -> Outcomes {
+    match under_way {
+        Some(under_way) => under_way.published.as_mut().await,
+        None => pending().await,
     }
 }
 

@@ -1,12 +1,22 @@
 //! Publishing: a batch for one user, into the log or refused.
 
+use std::sync::Arc;
+
 use events_core::UserId;
 use events_models::AgUiEvent;
 
 use crate::{
-    BusEvent, EventRouter, Item, PublishError, Published, Refusal, batch::Batch, lane::LaneState,
-    replica::split_live,
+    BusEvent, EventRouter, Item, PublishError, Published, Refusal,
+    batch::Batch,
+    lane::LaneState,
+    replica::{self, Enqueued, split_live},
 };
+
+/// A batch whose durable events wait for the log.
+struct Begun {
+    durable: Option<Enqueued>,
+    live: Vec<Item>,
+}
 
 impl EventRouter {
     /// Publishes without waiting, which the memory log allows. What is left of the items is of no use.
@@ -55,9 +65,51 @@ impl EventRouter {
         user: &UserId,
         mut items: Vec<Item>,
     ) -> Result<Published, PublishError> {
+        match &self.inner.replica {
+            Some(replica) => {
+                let begun = self.begin(replica, user, items)?;
+                self.complete(replica, user, begun).await
+            }
+            None => self.publish_now(user, &mut items),
+        }
+    }
+
+    /// Publishes events for one user in their order, each of which is taken or refused by itself; one answer each.
+    ///
+    /// A log behind the router gets them in as few appends as it can, which cost little more than one of one event.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`EventRouter::publish_batch`].
+    pub async fn publish_each(
+        &self,
+        user: &UserId,
+        items: Vec<Item>,
+    ) -> Vec<Result<Published, PublishError>> {
         let Some(replica) = &self.inner.replica else {
-            return self.publish_now(user, &mut items);
+            let publish = |item| self.publish_now(user, &mut [item]);
+            return items.into_iter().map(publish).collect();
         };
+        // All are in the queue before the first is waited for, so that the log gets as many as it can in one append.
+        let begin = |item| self.begin(replica, user, vec![item]);
+        let begun: Vec<_> = items.into_iter().map(begin).collect();
+        let mut published = Vec::with_capacity(begun.len());
+        for begun in begun {
+            published.push(match begun {
+                Ok(begun) => self.complete(replica, user, begun).await,
+                Err(error) => Err(error),
+            });
+        }
+        published
+    }
+
+    /// Checks what can be checked here, and puts what the log is to take into its queue.
+    fn begin(
+        &self,
+        replica: &Arc<replica::Shared>,
+        user: &UserId,
+        items: Vec<Item>,
+    ) -> Result<Begun, PublishError> {
         let mut may_grow = false;
         for (index, item) in items.iter().enumerate() {
             may_grow |= item.may_grow();
@@ -68,12 +120,23 @@ impl EventRouter {
             return Err(self.inner.lanes.refuse_full().into());
         }
         let (durable, live) = split_live(items);
-        let mut published = if durable.is_empty() {
-            Published::default()
-        } else {
-            replica.enqueue(self, user, durable).await?
+        let durable = (!durable.is_empty())
+            .then(|| replica.enqueue(self, user, durable))
+            .transpose()?;
+        Ok(Begun { durable, live })
+    }
+
+    async fn complete(
+        &self,
+        replica: &Arc<replica::Shared>,
+        user: &UserId,
+        begun: Begun,
+    ) -> Result<Published, PublishError> {
+        let mut published = match begun.durable {
+            Some(durable) => durable.published().await?,
+            None => Published::default(),
         };
-        for item in live {
+        for item in begun.live {
             if let BusEvent::Analytics(event) = item.event {
                 let reached = self.publish_live(replica, user, &event).await?;
                 published.analytics = published.analytics.max(reached);

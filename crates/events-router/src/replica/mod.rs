@@ -39,7 +39,7 @@ pub use mirror::OpenUser;
 pub use stats::ReplicaStats;
 
 pub(crate) use note::Note;
-pub(crate) use publishing::split_live;
+pub(crate) use publishing::{Enqueued, split_live};
 pub(crate) use reading::PAGE_BYTES;
 
 use health::Health;

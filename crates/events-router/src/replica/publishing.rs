@@ -108,18 +108,33 @@ impl Job {
     }
 }
 
+/// A batch that is on its way into the log, whether anybody waits for the answer or not.
+pub(crate) struct Enqueued {
+    answer: oneshot::Receiver<Answer>,
+    _open: OpenUser,
+}
+
+impl Enqueued {
+    pub(crate) async fn published(self) -> Answer {
+        let is_gone = |_| EventError::Unavailable("the replica's work has ended".into());
+        self.answer.await.map_err(is_gone)?
+    }
+}
+
 impl Shared {
-    /// Publishes a batch for a user, and waits for the log.
-    pub(crate) async fn enqueue(
+    /// Puts a batch for a user behind what waits for the log already.
+    pub(crate) fn enqueue(
         self: &Arc<Self>,
         router: &EventRouter,
         user: &UserId,
         items: Vec<Item>,
-    ) -> Answer {
+    ) -> EventResult<Enqueued> {
         let (sender, answer) = oneshot::channel();
-        let _open = self.push(router, user, Job::new(items, Some(sender)))?;
-        let is_gone = |_| EventError::Unavailable("the replica's work has ended".into());
-        answer.await.map_err(is_gone)?
+        let open = self.push(router, user, Job::new(items, Some(sender)))?;
+        Ok(Enqueued {
+            answer,
+            _open: open,
+        })
     }
 
     /// Publishes a batch without waiting for its outcome.
