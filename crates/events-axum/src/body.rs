@@ -1,5 +1,7 @@
 //! The body of a stream: a subscription, written out as Server-Sent Events.
 
+mod held;
+
 use std::{
     borrow::Cow,
     future::Future,
@@ -31,6 +33,8 @@ use crate::{
     tally::Tally,
     tenure::Tenure,
 };
+
+use held::Held;
 
 /// A snapshot that is still being made.
 pub(crate) type Prelude = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
@@ -94,10 +98,7 @@ pub(crate) struct EventBody {
     is_cut: bool,
     /// The client has been told that the log is out of reach.
     is_degraded: bool,
-    /// A token opened it, which may have been revoked.
-    is_revocable: bool,
-    /// What is waited for before anything more is told, while it is not known whether the token was revoked.
-    held: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    held: Held,
     tally: Tally,
 }
 
@@ -124,8 +125,7 @@ impl EventBody {
             end: None,
             is_cut: false,
             is_degraded: false,
-            is_revocable: manner.tenure.issued_ms.is_some(),
-            held: None,
+            held: Held::new(&manner.tenure),
             manner,
         }
     }
@@ -170,7 +170,8 @@ impl EventBody {
             let last = self.close(ClosingReason::Draining, "draining");
             return Poll::Ready(Some(last.into()));
         }
-        if self.poll_held(context).is_pending() {
+        let state = self.manner.state.as_ref();
+        if self.held.poll(state, context).is_pending() {
             // Nothing is told but that it goes on.
         } else if let Some(prelude) = &mut self.prelude {
             if let Poll::Ready(bytes) = prelude.as_mut().poll(context) {
@@ -315,23 +316,6 @@ impl EventBody {
             let user = self.source.user();
             state.inner.revocations.covers(user, issued_ms)
         })
-    }
-
-    /// Ready when whatever was revoked is known: then the stream was ended, or may go on.
-    fn poll_held(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let state = self.manner.state.as_ref();
-        let Some(state) = state.filter(|_| self.is_revocable) else {
-            return Poll::Ready(());
-        };
-        if self.held.is_none() && state.is_behind() {
-            let state = state.clone();
-            self.held = Some(Box::pin(async move { state.until_known().await }));
-        }
-        if let Some(held) = &mut self.held {
-            ready!(held.as_mut().poll(context));
-            self.held = None;
-        }
-        Poll::Ready(())
     }
 
     /// Ready when a drain has begun and this stream's time has come.
