@@ -8,6 +8,8 @@ import { element } from './console-view.js';
 
 const SAMPLE_MS = 2000;
 const MAX_TALLIES = 12;
+/** For so long a hub that has said that it goes away may be going. */
+const DRAIN_MS = 30_000;
 
 const PLOTS = [
   { title: 'Published', unit: '/s', form: rate, lines: [['published', 'events']] },
@@ -63,6 +65,12 @@ export class HubWatch {
     setTimeout(() => this.#sample(), Math.max(SAMPLE_MS - (performance.now() - began), 500));
   }
 
+  /** Whether it has said so to a stream of this page: to others it says nothing any more. */
+  #isDraining() {
+    const { reason, at } = this.#session.lastClosing;
+    return reason === 'draining' && Date.now() - at < DRAIN_MS;
+  }
+
   async #metrics() {
     try {
       this.history.take(await this.#session.get('/metrics'));
@@ -76,6 +84,7 @@ export class HubWatch {
       await this.#session.get('/health/ready');
       return ['ready', ''];
     } catch (error) {
+      if (error.status === undefined && this.#isDraining()) return ['draining', 'It answers nothing new. It is asked again every 2 seconds.'];
       if (error.status === undefined) return ['gone', 'The hub does not answer. It is asked again every 2 seconds.'];
       if (error.status !== 503) return ['not ready', error.message];
       return [/draining|going away|shutting/i.test(error.message) ? 'draining' : 'not ready', error.message];

@@ -186,7 +186,7 @@ export class LlmView {
     const update = (stream) => {
       const { outcome } = stream;
       button.dataset.tone = TONES[outcome];
-      button.toggleAttribute('aria-current', id === this.#chosen);
+      button.ariaCurrent = id === this.#chosen ? 'true' : null;
       setText(sign, `${SIGNS[outcome]}${stream.isAlerted ? '!' : ''}`);
       sign.title = outcome;
       sign.setAttribute('aria-label', outcome + (stream.isAlerted ? ', alert' : ''));

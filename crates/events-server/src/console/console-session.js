@@ -46,6 +46,8 @@ export class Session {
   isOperator = false;
   /** Why a token is asked for. */
   reason = '';
+  /** What the hub has said at the end of a stream, and when. */
+  lastClosing = { reason: '', at: 0 };
   #token;
   #listeners = [];
 
@@ -131,6 +133,10 @@ export class Session {
       if (state.error?.status === 401 || state.reason === 'token_expired') this.#refused(sent, state.error?.message ?? 'it has expired');
       options.onState?.(state);
     };
-    return follow(path, { shared: false, storage: null, ...(sent && { token: sent }), ...options, onState });
+    const onClosing = (closing) => {
+      this.lastClosing = { ...closing, at: Date.now() };
+      options.onClosing?.(closing);
+    };
+    return follow(path, { shared: false, storage: null, ...(sent && { token: sent }), ...options, onState, onClosing });
   }
 }

@@ -180,7 +180,7 @@ export class UsersView {
     setText(announcement, `Ending the connections of ${user}.`);
     try {
       const { ended } = JSON.parse(await this.#session.get(`/connections?${query}`, { method: 'DELETE' }));
-      const what = whole.checked ? 'revoked: tokens issued up to now are refused' : 'closed: clients may come back';
+      const what = whole.checked ? 'revoked: tokens issued up to now are refused' : 'closed: tokens stay good';
       announcement.dataset.tone = 'good';
       setText(announcement, `${counted(ended, 'connection')} of ${user} ${what}.`);
     } catch (error) {

@@ -51,10 +51,10 @@ function route() {
   // Other hashes are places within a view.
   wanted = VIEWS[location.hash || '#/'] ?? wanted;
   const isAllowed = session.state === 'open' && (session.isOperator || !wanted.isForOperators);
-  const id = session.state === 'asked' ? 'sign' : isAllowed ? wanted.id : session.state === 'open' ? 'forbidden' : '';
+  const id = { unknown: 'asking', asked: 'sign', open: isAllowed ? wanted.id : 'forbidden' }[session.state];
   for (const view of document.querySelectorAll('main > .view')) view.hidden = view.id !== id;
   byId('watch-skips').hidden = id !== 'watch';
-  for (const link of document.querySelectorAll('.views a')) link.toggleAttribute('aria-current', VIEWS[link.hash] === wanted);
+  for (const link of document.querySelectorAll('.views a')) link.ariaCurrent = VIEWS[link.hash] === wanted ? 'page' : null;
   if (session.state === 'open') document.title = `${wanted.title || user()} · events console`;
   const next = isAllowed ? wanted : undefined;
   if (next === shown) return;
