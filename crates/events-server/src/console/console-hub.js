@@ -1,7 +1,7 @@
 // The hub's view: how it is doing, as plots of the last ten minutes, and what it has refused.
 
 import { History, tally } from './console-metrics.js';
-import { bytes, count, rate, span } from './console-numbers.js';
+import { bytes, count, counted, rate, span } from './console-numbers.js';
 import { Plot } from './console-plot.js';
 import { KeyedRows, setText, showMore } from './console-rows.js';
 import { element } from './console-view.js';
@@ -13,7 +13,7 @@ const DRAIN_MS = 30_000;
 
 const PLOTS = [
   { title: 'Published', unit: '/s', form: rate, lines: [['published', 'events']] },
-  { title: 'Delivered', hint: 'Times that a connection was handed something', unit: '/s', form: rate, lines: [['reached', 'deliveries']] },
+  { title: 'Deliveries', hint: 'Times that a connection was handed what was new, one event or many', unit: '/s', form: rate, lines: [['reached', 'deliveries']] },
   { title: 'Connections', form: count, lines: [['connections', 'streams'], ['sockets', 'sockets']] },
   { title: 'Users with a log', form: count, lines: [['users', 'users']] },
   { title: 'Lag', hint: 'From the append of an event to the write of it, of streams that have caught up', form: span, lines: [['lagMiddle', 'p50'], ['lagHigh', 'p99']] },
@@ -125,13 +125,15 @@ export class HubView {
 
   draw() {
     const { state, detail, history } = this.#watch;
-    const { verdict, reason } = this.#nodes;
+    const { title, verdict, reason } = this.#nodes;
     const words = { unknown: 'Asking how the hub is.', ready: 'The hub is ready.', draining: 'The hub is draining: it goes away, and streams end.', gone: 'The hub is gone.' };
     verdict.parentElement.dataset.tone = TONES[state] ?? 'warn';
     setText(verdict, words[state] ?? 'The hub is not ready.');
     setText(reason, detail);
     const now = Date.now();
-    for (const plot of this.#plots) plot.show(history.samples, now);
+    const nMinutes = history.minutes(now);
+    setText(title, `The hub, the last ${counted(nMinutes, 'minute')}`.replace('last 1 minute', 'last minute'));
+    for (const plot of this.#plots) plot.show(history.samples, now, nMinutes);
     for (const { name, label, rows, more, none } of this.#tallies) {
       const found = tally(history.metrics, name, label);
       rows.show(found.slice(0, MAX_TALLIES));

@@ -9,7 +9,7 @@ const REDRAW_MS = 200;
 const AGE_MS = 1000;
 const MAX_ROWS = 100;
 const MAX_MODELS = 50;
-const MAX_ALERTS = 5;
+const MAX_ALERTS = 3;
 const END_OF_TEXT = 160;
 
 const SIGNS = { waiting: '◌', streaming: '●', completed: '✓', failed: '✗', cancelled: '⊘' };
@@ -53,7 +53,7 @@ export class LlmView {
     this.#models = new KeyedRows(nodes.models, modelRow);
     this.#alerts = new KeyedRows(nodes.alerts, () => {
       const node = element('li');
-      return { node, update: ({ message }) => setText(node, message) };
+      return { node, update: ({ message, request_id: id }) => setText(node, id ? `${this.model.stream(id)?.name ?? id}: ${message}` : message) };
     });
     this.#totals = new KeyedRows(nodes.totals, factRow);
     this.#details = new KeyedRows(nodes.facts, factRow);
@@ -123,7 +123,8 @@ export class LlmView {
     this.#models.show(sums.slice(0, MAX_MODELS));
     noModels.hidden = sums.length > 0;
     showMore(moreModels, sums.length - MAX_MODELS);
-    const alerts = model.alerts.toReversed();
+    // Those about all requests first: those about one are never taken back, and there are many.
+    const alerts = model.alerts.toReversed().sort((one, other) => (one.kind === 'stream_cost') - (other.kind === 'stream_cost'));
     this.#alerts.show(alerts.slice(0, MAX_ALERTS).map((alert) => [`${alert.kind} ${alert.request_id ?? ''}`, alert]));
     showMore(moreAlerts, alerts.length - MAX_ALERTS);
     this.#drawDetail(model.stream(this.#chosen));

@@ -3,6 +3,7 @@
 const SPAN_MS = 600_000;
 const MAX_SAMPLES = 320;
 const MAX_LINES = 20_000;
+const LAG_SAMPLES = 5;
 
 /** Reads the text: by name, a list of `[labels, value]`. */
 export function parseMetrics(text) {
@@ -56,7 +57,8 @@ export class History {
   /** The last text, read. */
   metrics = new Map();
   #counters = undefined;
-  #lags = undefined;
+  /** Of the last moments: single writes are measured, too few of them to tell anything from one moment to the next. */
+  #lags = [];
 
   /** Takes the metrics of a moment. */
   take(text, at = Date.now()) {
@@ -74,13 +76,20 @@ export class History {
     const lags = lagBuckets(this.metrics);
     if (before !== undefined && !isRestart && seconds > 0) {
       for (const [key, value] of Object.entries(counters)) if (key !== 'at' && value >= before[key]) values[key] = (value - before[key]) / seconds;
-      Object.assign(values, lagOf(this.#lags, lags));
-    }
+      Object.assign(values, lagOf(this.#lags[0], lags));
+    } else this.#lags = [];
     this.#counters = counters;
-    this.#lags = lags;
+    this.#lags.push(lags);
+    if (this.#lags.length > LAG_SAMPLES) this.#lags.shift();
     this.samples.push({ at, isRestart, values });
     const oldest = at - SPAN_MS;
     while (this.samples.length > MAX_SAMPLES || this.samples[0].at < oldest) this.samples.shift();
+  }
+
+  /** Over how many minutes there is something to show, from 1 to 10. */
+  minutes(now = Date.now()) {
+    const known = Math.min(now - (this.samples[0]?.at ?? now), SPAN_MS);
+    return Math.max(Math.ceil(known / 60_000), 1);
   }
 
   /** The hub did not answer: nothing is drawn between what was before and what comes. */
@@ -114,5 +123,3 @@ export function tally(metrics, name, label) {
   }
   return [...sums].sort(([, one], [, other]) => other - one);
 }
-
-export { SPAN_MS };

@@ -1,6 +1,6 @@
 // A small plot of the last ten minutes, of fixed size, with its numbers beside it as text.
 
-import { SPAN_MS } from './console-metrics.js';
+import { counted } from './console-numbers.js';
 import { setText } from './console-rows.js';
 import { element } from './console-view.js';
 
@@ -26,13 +26,14 @@ export class Plot {
     this.node = element('figure', { className: 'plot' }, head, picture);
   }
 
-  show(samples, now) {
+  /** Draws what is known up to now over so many minutes. */
+  show(samples, now, nMinutes) {
     const { paths, marks, picture, values, most, title } = this.#nodes;
     const keys = this.#lines.map(([key]) => key);
     const known = samples.flatMap(({ values: sampled }) => keys.map((key) => sampled[key])).filter((value) => value !== undefined);
     this.node.hidden = known.length === 0 && keys.every((key) => key === 'tail' || key === 'behind');
     const top = known.reduce((one, other) => Math.max(one, other), 0);
-    const x = (at) => ((at - now + SPAN_MS) / SPAN_MS * WIDTH).toFixed(1);
+    const x = (at) => ((1 + (at - now) / (nMinutes * 60_000)) * WIDTH).toFixed(1);
     const y = (value) => (HEIGHT - 2 - (top > 0 ? value / top : 0) * (HEIGHT - 6)).toFixed(1);
     keys.forEach((key, index) => {
       paths[index].setAttribute('d', line(samples, key, x, y));
@@ -42,7 +43,7 @@ export class Plot {
     marks.setAttribute('d', samples.filter(({ isRestart }) => isRestart).map(({ at }) => `M${x(at)} 0V${HEIGHT}`).join(''));
     setText(most, known.length ? `at most ${this.#form(top)}` : 'nothing yet');
     const said = this.#lines.map(([, name], index) => `${name} ${values[index].textContent} now`).join(', ');
-    picture.setAttribute('aria-label', `${title}, the last 10 minutes: ${said}; ${most.textContent}`);
+    picture.setAttribute('aria-label', `${title}, the last ${counted(nMinutes, 'minute')}: ${said}; ${most.textContent}`);
   }
 }
 

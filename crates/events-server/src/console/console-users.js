@@ -96,7 +96,7 @@ export class UsersView {
       }
     } catch (error) {
       if (asked !== this.#asked) return;
-      this.#problem = error.status ? `The hub has refused to say who is connected: ${error.message}` : 'The hub does not answer. What is shown is what it said last.';
+      this.#problem = error.status ? `The hub has refused to say who is connected: ${error.message}` : `The hub does not answer.${this.#users.length ? ' What is shown is what it said last.' : ''}`;
     }
     this.#draw();
     const wait = Math.max(REFRESH_MS, (performance.now() - began) * COST);

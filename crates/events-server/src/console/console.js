@@ -20,7 +20,7 @@ let watched = undefined;
 
 // === Views ===
 
-const hubView = new HubView(hub, within('hub', { plots: 'plots', tallies: 'tallies', verdict: 'verdict', reason: 'reason' }));
+const hubView = new HubView(hub, within('hub', { title: 'title', plots: 'plots', tallies: 'tallies', verdict: 'verdict', reason: 'reason' }));
 const usersView = new UsersView(session, hub, within('users', {
   filter: 'filter', order: 'order', count: 'count', list: 'list', empty: 'empty', more: 'more', announcement: 'announcement',
   dialog: 'dialog', dialogTitle: 'dialog-title', whole: 'revoke',
