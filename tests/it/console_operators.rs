@@ -186,9 +186,61 @@ async fn the_hubs_plots_move_and_a_restart_is_no_burst() -> io::Result<()> {
     let label = page.evaluate(label).await?;
     let label = label.as_str().unwrap_or_default();
     assert!(
-        label.starts_with("Connections, the last 10 minutes: streams 0 now"),
+        label.starts_with("Connections, the last ") && label.contains(": streams 0 now"),
         "{label}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hub_that_drains_says_so_to_pages_that_are_open() -> io::Result<()> {
+    let server = hub("127.0.0.1:0", &["--no-demo", "--drain.window", "1s"]).await?;
+    let name = "a_hub_that_drains_says_so_to_pages_that_are_open";
+    let Some(mut page) = DrivenPage::open(name, &server.url("/?user=ada")).await? else {
+        return Ok(());
+    };
+    page.wait_until("document.querySelector('#connection').dataset.state === 'live'")
+        .await?;
+    page.evaluate("location.hash = '#/hub'").await?;
+    page.wait_until("document.querySelector('#hub-verdict').innerText === 'The hub is ready.'")
+        .await?;
+    server.signal("TERM").await?;
+    page.wait_until(
+        "document.querySelector('#hub-verdict').innerText.startsWith('The hub is draining')",
+    )
+    .await?;
+    page.wait_until("document.querySelector('#hub-state').innerText === 'hub draining'")
+        .await
+}
+
+#[tokio::test]
+async fn numbers_are_written_and_metrics_read_as_they_are_meant() -> io::Result<()> {
+    let server = hub("127.0.0.1:0", &["--no-demo"]).await?;
+    let name = "numbers_are_written_and_metrics_read_as_they_are_meant";
+    let Some(mut page) = DrivenPage::open(name, &server.url("/#/hub")).await? else {
+        return Ok(());
+    };
+    page.wait_until("document.querySelector('#hub-verdict').innerText === 'The hub is ready.'")
+        .await?;
+    let numbers = "import('/console-numbers.js').then(({ count, rate, bytes, age, span, money }) => [ \
+                   [0, 999, 1000, 45190, 340999, 1234567, 5e12].map(count), [0.55, 12.345, 1234].map(rate), \
+                   [12, 12345].map(bytes), [-5, 59000, 185000, 8040000, 273600000].map(age), \
+                   [340, 1239, 12345, 185000].map(span), [0, 0.00001, 0.00125, 0.99999, 12.345, 1234.5].map(money)])";
+    let expected = json!([
+        ["0", "999", "1.0k", "45.1k", "340k", "1.2M", "5T"],
+        ["0.5", "12.3", "1.2k"],
+        ["12 B", "12.3 kB"],
+        ["0s", "59s", "3m05", "2h14", "3d04"],
+        ["340ms", "1.23s", "12.3s", "3m05"],
+        ["$0", "<$.0001", "$0.0013", "$1.00", "$12.34", "$1234"],
+    ]);
+    assert_eq!(page.evaluate(numbers).await?, expected);
+    let metrics = r#"import('/console-metrics.js').then(({ parseMetrics, sum, tally }) => {
+        const metrics = parseMetrics('# HELP a_total text\na_total{reason="x\\"y}",of="1"} 2\na_total{reason="z"} 5.5\nb 7\nbroken{');
+        return [sum(metrics, ['a_total', 'b']), sum(metrics, ['none']) ?? null, tally(metrics, 'a_total', 'reason'), metrics.size];
+    })"#;
+    let expected = json!([14.5, null, [["z", 5.5], ["x\"y}", 2]], 2]);
+    assert_eq!(page.evaluate(metrics).await?, expected);
     Ok(())
 }
 

@@ -5,12 +5,12 @@ export const UNKNOWN = '-';
 /** A count: `999`, `1.2k`, `45.1k`, `340k`, `1.2M`. */
 export function count(number) {
   if (number < 1000) return String(Math.floor(number));
-  for (const [unit, name] of [[1e3, 'k'], [1e6, 'M'], [1e9, 'G'], [1e12, 'T']]) {
-    if (number >= unit * 1000 && name !== 'T') continue;
+  for (const [unit, name] of [[1e3, 'k'], [1e6, 'M'], [1e9, 'G']]) {
+    if (number >= unit * 1000) continue;
     const tenths = Math.floor(number * 10 / unit);
     return tenths < 1000 ? `${Math.floor(tenths / 10)}.${tenths % 10}${name}` : `${Math.floor(tenths / 10)}${name}`;
   }
-  return UNKNOWN;
+  return number < 1e15 ? `${Math.floor(number / 1e12)}T` : '>999T';
 }
 
 /** A rate per second: with a tenth while it is small. */
@@ -41,12 +41,14 @@ export function span(millis) {
 }
 
 /** An amount of dollars, never rounded to nothing. */
-export function money(dollars) {
-  if (dollars === 0) return '$0';
-  if (dollars < 0.00005) return '<$.0001';
-  if (dollars < 0.99995) return `$${dollars.toFixed(4)}`;
-  if (dollars < 100) return `$${dollars.toFixed(2)}`;
-  return `$${dollars < 100_000 ? Math.floor(dollars) : count(dollars)}`;
+export function money(amount) {
+  const steps = Math.round(amount * 10_000);
+  const dollars = Math.floor(steps / 10_000);
+  if (amount === 0) return '$0';
+  if (steps === 0) return '<$.0001';
+  if (dollars === 0) return `$0.${String(steps).padStart(4, '0')}`;
+  if (dollars < 100) return `$${dollars}.${String(Math.floor(steps % 10_000 / 100)).padStart(2, '0')}`;
+  return `$${dollars < 100_000 ? dollars : count(dollars)}`;
 }
 
 export const counted = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
