@@ -14,8 +14,9 @@ use serde_json::json;
 
 const JSON: &str = "application/json";
 
-/// A name that is markup, and one that is long.
+/// A name that is markup, and one that would turn the text behind it round.
 const HOSTILE: &str = "<img src=x onerror=\"document.title = 'taken'\">";
+const TURNED: &str = "eve\u{202e}drowssap";
 
 async fn hub(listen: &str, further: &[&str]) -> io::Result<ServerProcess> {
     let arguments = ["dev", "--listen", listen];
@@ -61,12 +62,13 @@ async fn an_operator_sees_who_is_connected_and_ends_them() -> io::Result<()> {
         ("/contexts?", HOSTILE),
         ("/contexts?", "ada"),
         ("/contexts?", &long),
+        ("/contexts?", TURNED),
     ] {
         let path = format!("{path}user={}", encoded(user));
         streams.push(RawSse::connect(server.address(), &path, &[]).await?);
     }
     page.wait_until(
-        "document.querySelector('#users-count').innerText === '3 users, 4 connections'",
+        "document.querySelector('#users-count').innerText === '4 users, 5 connections'",
     )
     .await?;
     page.evaluate(
@@ -77,7 +79,8 @@ async fn an_operator_sees_who_is_connected_and_ends_them() -> io::Result<()> {
     page.wait_until("row.querySelectorAll('.connections li').length === 2 && row.innerText.includes('agui, contexts')")
         .await?;
     let untaken = "document.querySelectorAll('img, [onerror]').length === 0 && document.title === 'Users · events \
-                   console' && document.documentElement.scrollWidth <= innerWidth";
+                   console' && document.documentElement.scrollWidth <= innerWidth && \
+                   document.body.textContent.includes('eve\u{fffd}drowssap')";
     assert_eq!(page.evaluate(untaken).await?, true);
     // Cancelled, nothing happens.
     end(&mut page, HOSTILE, "Cancel", false).await?;
@@ -94,11 +97,11 @@ async fn an_operator_sees_who_is_connected_and_ends_them() -> io::Result<()> {
         page.wait_until(&is_told).await?;
         let stream = if is_revoked { 2 } else { 0 };
         let frames = streams[stream].read_to_end(PATIENCE).await?;
-        let said = frames.iter().filter_map(|frame| frame.json().ok());
-        let last = said.last().unwrap_or_default();
+        let last = frames.iter().rev().find_map(|frame| frame.json().ok());
+        let last = last.unwrap_or_default();
         assert_eq!(last["reason"], "revoked", "{user}");
     }
-    page.wait_until("document.querySelector('#users-count').innerText === '1 user, 1 connection'")
+    page.wait_until("document.querySelector('#users-count').innerText === '2 users, 2 connections'")
         .await
 }
 

@@ -100,7 +100,7 @@ class Run {
     else if (event.type === 'TEXT_MESSAGE_CONTENT' || event.type === 'TEXT_MESSAGE_CHUNK') this.#add(event.delta ?? '');
     else if (event.type === 'TOOL_CALL_START') this.#add(`${this.#text && '\n'}[tool ${event.toolCallName}]\n`);
     else if (event.type === 'RUN_FINISHED') this.#say('finished', 'good');
-    else if (event.type === 'RUN_ERROR') this.#say(event.code === 'cancelled' ? 'stopped' : 'failed', 'bad', event.message);
+    else if (event.type === 'RUN_ERROR') this.#say(...(event.code === 'cancelled' ? ['stopped', 'warn'] : ['failed', 'bad']), event.message);
     if (event.type === 'RUN_FINISHED' || event.type === 'RUN_ERROR') {
       this.#isOver = true;
       this.#stop.disabled = true;

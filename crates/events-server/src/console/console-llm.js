@@ -2,7 +2,7 @@
 
 import { LlmModel } from './console-llm-model.js';
 import { UNKNOWN, age, count, money, rate, span } from './console-numbers.js';
-import { KeyedRows, setText, showMore } from './console-rows.js';
+import { KeyedRows, readable, setText, showMore } from './console-rows.js';
 import { element } from './console-view.js';
 
 const REDRAW_MS = 200;
@@ -53,7 +53,7 @@ export class LlmView {
     this.#models = new KeyedRows(nodes.models, modelRow);
     this.#alerts = new KeyedRows(nodes.alerts, () => {
       const node = element('li');
-      return { node, update: ({ message, request_id: id }) => setText(node, id ? `${this.model.stream(id)?.name ?? id}: ${message}` : message) };
+      return { node, update: ({ message, request_id: id }) => setText(node, id ? readable(`${this.model.stream(id)?.name ?? id}: ${message}`) : message) };
     });
     this.#totals = new KeyedRows(nodes.totals, factRow);
     this.#details = new KeyedRows(nodes.facts, factRow);
@@ -152,7 +152,7 @@ export class LlmView {
 
   #drawDetail(stream) {
     const { title, badge, text } = this.#nodes;
-    setText(title, stream?.name ?? 'No request chosen');
+    setText(title, stream ? readable(stream.name) : 'No request chosen');
     setText(badge, stream ? stream.outcome : '');
     badge.dataset.tone = TONES[stream?.outcome] ?? '';
     const now = this.model.now();
@@ -162,7 +162,7 @@ export class LlmView {
       ['TTFT', guess(stream.firstToken, span)], ['cost', maybe(stream.cost_usd, money)], ['took', span(stream.duration(now))], ['finish', stream.finish_reason],
       ['code', stream.error_code], ['http', stream.http_status], ['tool calls', stream.tool_calls || undefined], ['message', stream.message ?? stream.notice, true],
     ];
-    this.#details.show(rows.filter(([, value]) => value !== undefined).map(([name, value, isBad]) => [name, [String(value), isBad]]));
+    this.#details.show(rows.filter(([, value]) => value !== undefined).map(([name, value, isBad]) => [name, [readable(value), isBad]]));
     const shown = !stream ? '' : stream.text || (stream.isActive ? 'waiting for the first words' : 'It said nothing.');
     const before = text.firstChild?.data ?? '';
     if (before !== shown) {
@@ -192,10 +192,10 @@ export class LlmView {
       sign.title = outcome;
       sign.setAttribute('aria-label', outcome + (stream.isAlerted ? ', alert' : ''));
       sign.setAttribute('role', 'img');
-      setText(name, stream.name);
-      setText(agent, stream.agent_type ?? '');
+      setText(name, readable(stream.name));
+      setText(agent, readable(stream.agent_type ?? ''));
       setText(numbers, facts(stream, this.model.now()).join(' · '));
-      setText(end, stream.message ?? (stream.text.slice(-END_OF_TEXT) || outcome));
+      setText(end, readable(stream.message ?? (stream.text.slice(-END_OF_TEXT).trim().replace(/\s+/g, ' ') || outcome)));
     };
     return { node: element('li', {}, button), update };
   }
@@ -212,7 +212,7 @@ function factRow(name) {
 
 function modelRow(_, { model, provider }) {
   const cells = Array.from({ length: 6 }, () => element('td', { className: 'number' }));
-  const head = element('th', { scope: 'row' }, element('bdi', { text: model || UNKNOWN }), element('span', { className: 'agent', text: provider ?? '' }));
+  const head = element('th', { scope: 'row' }, element('bdi', { text: readable(model || UNKNOWN), title: readable(model) }), element('span', { className: 'agent', text: readable(provider ?? '') }));
   const update = ({ totals }) => {
     const running = Math.max(totals.started - totals.completed - totals.failed, 0);
     const cost = totals.cost_usd === 0 && totals.unpriced > 0 ? UNKNOWN : money(totals.cost_usd);

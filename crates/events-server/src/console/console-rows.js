@@ -47,3 +47,8 @@ export function showMore(node, nMore, hint) {
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
+
+/** A name as it can be read: what would turn the direction of text round, or is not there to be seen, is shown as a sign. */
+export function readable(name) {
+  return String(name).replace(/[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu, '\ufffd');
+}

@@ -1,7 +1,7 @@
 // Who is connected: every user with their connections, and how to end them.
 
 import { age, count, counted } from './console-numbers.js';
-import { KeyedRows, setText, showMore } from './console-rows.js';
+import { KeyedRows, readable, setText, showMore } from './console-rows.js';
 import { element } from './console-view.js';
 
 const REFRESH_MS = 2000;
@@ -129,14 +129,14 @@ export class UsersView {
     const list = element('ul', { className: 'plain' });
     const more = element('p', { className: 'more', hidden: true });
     const end = element('button', { type: 'button', text: 'End connections…' });
-    end.setAttribute('aria-label', `End connections of ${name}`);
+    end.setAttribute('aria-label', `End connections of ${readable(name)}`);
     end.addEventListener('click', () => this.#confirm(name));
     const watch = element('a', { className: 'button', text: 'Watch', href: `/?${new URLSearchParams({ user: name })}#/` });
-    watch.setAttribute('aria-label', `Watch ${name}`);
+    watch.setAttribute('aria-label', `Watch ${readable(name)}`);
     // With tokens everybody sees their own streams only.
     watch.hidden = this.#session.hasToken;
     body.append(list, more, element('p', { className: 'actions' }, watch, end));
-    const summary = element('summary', {}, element('bdi', { className: 'name', text: name, title: name }), ...Object.values(cells).map(({ node }) => node));
+    const summary = element('summary', {}, element('bdi', { className: 'name', text: readable(name), title: readable(name) }), ...Object.values(cells).map(({ node }) => node));
     const details = element('details', {}, summary, body);
     const rows = new KeyedRows(list, connectionRow);
     let shown;
@@ -163,7 +163,7 @@ export class UsersView {
   #confirm(name) {
     const { dialog, dialogTitle, whole } = this.#nodes;
     this.#ending = name;
-    setText(dialogTitle, `End the connections of ${name}?`);
+    setText(dialogTitle, `End the connections of ${readable(name)}?`);
     whole.checked = false;
     dialog.querySelector('[value="close"]').checked = true;
     dialog.returnValue = '';
@@ -177,15 +177,15 @@ export class UsersView {
     if (dialog.returnValue !== 'end' || user === undefined) return;
     const query = new URLSearchParams({ user, ...(!whole.checked && { only: 'close' }) });
     announcement.dataset.tone = '';
-    setText(announcement, `Ending the connections of ${user}.`);
+    setText(announcement, `Ending the connections of ${readable(user)}.`);
     try {
       const { ended } = JSON.parse(await this.#session.get(`/connections?${query}`, { method: 'DELETE' }));
       const what = whole.checked ? 'revoked: tokens issued up to now are refused' : 'closed: tokens stay good';
       announcement.dataset.tone = 'good';
-      setText(announcement, `${counted(ended, 'connection')} of ${user} ${what}.`);
+      setText(announcement, `${counted(ended, 'connection')} of ${readable(user)} ${what}.`);
     } catch (error) {
       announcement.dataset.tone = 'bad';
-      setText(announcement, `The connections of ${user} were not ended: ${error.status ? error.message : 'the hub does not answer'}.`);
+      setText(announcement, `The connections of ${readable(user)} were not ended: ${error.status ? error.message : 'the hub does not answer'}.`);
     }
     this.#ask();
   }
@@ -196,7 +196,7 @@ function connectionRow(_, { stream, thread, connection }) {
   const lag = cell('lag', 'number');
   const cursor = cell('cursor');
   const id = cell('connection');
-  const head = element('span', { className: 'name' }, element('strong', { text: stream }), thread === undefined ? '' : element('bdi', { text: ` ${thread}`, title: thread }));
+  const head = element('span', { className: 'name' }, element('strong', { text: stream }), thread === undefined ? '' : element('bdi', { text: ` ${readable(thread)}`, title: readable(thread) }));
   setText(id.value, connection);
   const update = (info) => {
     setText(since.value, new Date(info.since_ms).toLocaleTimeString());

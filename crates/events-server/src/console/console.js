@@ -4,7 +4,7 @@ import { AgentsView } from './console-agents.js';
 import { HubView, HubWatch, showHubState } from './console-hub.js';
 import { LlmView } from './console-llm.js';
 import { beginPublishing } from './console-publish.js';
-import { setText } from './console-rows.js';
+import { readable, setText } from './console-rows.js';
 import { Session } from './console-session.js';
 import { UsersView } from './console-users.js';
 import { beginWatch, pauseWatch, resumeWatch, showThread } from './console-watch.js';
@@ -81,11 +81,11 @@ function watch() {
 function showSession() {
   const { claims } = session;
   const until = claims?.expiresMs ? `, until ${new Date(claims.expiresMs).toLocaleTimeString()}` : '';
-  setText(byId('who'), claims ? `${claims.user} (${claims.role})` : '');
-  byId('who').title = claims ? `${claims.user}, ${claims.role}${until}` : '';
+  setText(byId('who'), claims ? readable(`${claims.user} (${claims.role})`) : '');
+  byId('who').title = claims ? readable(`${claims.user}, ${claims.role}${until}`) : '';
   byId('forget').hidden = !session.hasToken;
   setText(byId('sign-reason'), session.reason);
-  setText(byId('forbidden-role'), claims ? `The token of ${claims.user} has the role ${claims.role}.` : 'You have not said that you are an operator.');
+  setText(byId('forbidden-role'), claims ? readable(`The token of ${claims.user} has the role ${claims.role}.`) : 'You have not said that you are an operator.');
   if (session.state === 'open') hub.begin();
   else pauseWatch();
   route();
