@@ -22,6 +22,10 @@ mod console;
 #[cfg(test)]
 mod console_late;
 #[cfg(test)]
+mod console_operators;
+#[cfg(test)]
+mod console_tokens;
+#[cfg(test)]
 mod contexts;
 mod crowds;
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The console: a page on which one user's runs are watched, cut off, resumed and published.
+//! The console: a page on which one user's runs are watched, cut off, resumed and published, and on which operators see
+//! who is connected, what models answer, and how the hub is.
 //!
 //! Beside it is `/tabs`, which shows how tabs share a stream with the client for browsers, `/events.js`.
 //! The files are served as they lie beside this module; there is no build step and nothing from elsewhere.
@@ -20,63 +21,45 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 const INDEX: &str = include_str!("console/index.html");
 
+const HTML: &str = "text/html; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
+/// Makes the list of what the page loads, path, content type and text, of files beside this module.
+macro_rules! files {
+    ($($content_type:ident $path:literal = $file:literal,)*) => {
+        [$(($path, $content_type, include_str!(concat!("console/", $file))),)*]
+    };
+}
+
 /// What the page loads: path, content type, text.
-const FILES: [(&str, &str, &str); 12] = [
-    (
-        "/console.css",
-        "text/css; charset=utf-8",
-        include_str!("console/console.css"),
-    ),
-    ("/console.js", SCRIPT, include_str!("console/console.js")),
-    (
-        "/console-a2a.js",
-        SCRIPT,
-        include_str!("console/console-a2a.js"),
-    ),
-    (
-        "/console-agui.js",
-        SCRIPT,
-        include_str!("console/console-agui.js"),
-    ),
-    (
-        "/console-conversation.js",
-        SCRIPT,
-        include_str!("console/console-conversation.js"),
-    ),
-    (
-        "/console-model.js",
-        SCRIPT,
-        include_str!("console/console-model.js"),
-    ),
-    (
-        "/console-patch.js",
-        SCRIPT,
-        include_str!("console/console-patch.js"),
-    ),
-    (
-        "/console-rejoin.js",
-        SCRIPT,
-        include_str!("console/console-rejoin.js"),
-    ),
-    (
-        "/console-view.js",
-        SCRIPT,
-        include_str!("console/console-view.js"),
-    ),
-    (
-        "/tabs",
-        "text/html; charset=utf-8",
-        include_str!("console/tabs.html"),
-    ),
-    (
-        "/tabs.css",
-        "text/css; charset=utf-8",
-        include_str!("console/tabs.css"),
-    ),
-    ("/tabs.js", SCRIPT, include_str!("console/tabs.js")),
-];
+const FILES: [(&str, &str, &str); 25] = files! {
+    STYLE "/console.css" = "console.css",
+    STYLE "/operators.css" = "operators.css",
+    STYLE "/tabs.css" = "tabs.css",
+    SCRIPT "/console.js" = "console.js",
+    SCRIPT "/console-a2a.js" = "console-a2a.js",
+    SCRIPT "/console-agents.js" = "console-agents.js",
+    SCRIPT "/console-agui.js" = "console-agui.js",
+    SCRIPT "/console-conversation.js" = "console-conversation.js",
+    SCRIPT "/console-hub.js" = "console-hub.js",
+    SCRIPT "/console-llm.js" = "console-llm.js",
+    SCRIPT "/console-llm-model.js" = "console-llm-model.js",
+    SCRIPT "/console-metrics.js" = "console-metrics.js",
+    SCRIPT "/console-model.js" = "console-model.js",
+    SCRIPT "/console-numbers.js" = "console-numbers.js",
+    SCRIPT "/console-patch.js" = "console-patch.js",
+    SCRIPT "/console-plot.js" = "console-plot.js",
+    SCRIPT "/console-publish.js" = "console-publish.js",
+    SCRIPT "/console-rejoin.js" = "console-rejoin.js",
+    SCRIPT "/console-rows.js" = "console-rows.js",
+    SCRIPT "/console-session.js" = "console-session.js",
+    SCRIPT "/console-users.js" = "console-users.js",
+    SCRIPT "/console-view.js" = "console-view.js",
+    SCRIPT "/console-watch.js" = "console-watch.js",
+    SCRIPT "/tabs.js" = "tabs.js",
+    HTML "/tabs" = "tabs.html",
+};
 
 /// Serves the page and its files.
 pub(crate) fn router() -> Router {
@@ -102,7 +85,7 @@ async fn index(headers: HeaderMap) -> Response {
             .is_ok_and(|types| types.to_ascii_lowercase().contains("text/html"))
     });
     let mut response = if is_browser {
-        file("text/html; charset=utf-8", INDEX)
+        file(HTML, INDEX)
     } else {
         page::page(&headers)
     };

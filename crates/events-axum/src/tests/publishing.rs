@@ -1,5 +1,10 @@
 //! Who may publish, refusals, retries, live lines.
 
+use std::sync::Arc;
+
+use events_core::EventId;
+use events_router::MemoryLog;
+
 use super::*;
 
 #[tokio::test]
@@ -226,4 +231,56 @@ async fn live_lines_are_answered_one_by_one() {
         ),
         (&json!(4), Some(1))
     );
+}
+
+/// Publishes lines, each as a piece of the body of its own, and returns the answers.
+async fn live(app: &Router, lines: Vec<String>) -> Vec<Value> {
+    let pieces = lines
+        .into_iter()
+        .map(|line| Ok::<_, std::convert::Infallible>(line + "\n"));
+    let body = Body::from_stream(futures_util::stream::iter(pieces));
+    let request = Request::post("/publish/agui/ada/live").body(body).unwrap();
+    let answer = app.clone().oneshot(request).await.unwrap();
+    let answer = answer.into_body().collect().await.unwrap().to_bytes();
+    let lines = answer
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    lines
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn live_lines_that_came_together_go_to_the_log_together_and_keep_their_order() {
+    let log = Arc::new(MemoryLog::new(10_000));
+    let (router, replica) = EventRouter::on_log(RouterConfig::default(), log);
+    let mut work = tokio::task::JoinSet::new();
+    work.spawn(replica.run());
+    let app = hub_router(StreamState::new(router.clone()))
+        .layer(Extension(RequestContext::operator(ada())));
+    let started = |thread: &str, run: &str| {
+        json!({ "type": "RUN_STARTED", "threadId": thread, "runId": run }).to_string()
+    };
+    let message = json!({ "type": "TEXT_MESSAGE_START", "messageId": "m", "role": "assistant" });
+    let token = json!({ "type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": "x" });
+    let mut lines = vec![started("t", "r"), message.to_string()];
+    lines.extend((0..200).map(|_| token.to_string()));
+    lines[100] = "no json".to_owned();
+    // A second run of the thread is refused, and what follows is of the first.
+    lines[150] = started("t", "s");
+    let answers = live(&app, lines).await;
+    assert_eq!(answers.len(), 202);
+    let mut seq = 0;
+    for (index, answer) in answers.iter().enumerate() {
+        assert_eq!(answer["line"], index + 1);
+        if [100, 150].contains(&index) {
+            assert!(answer["error"]["status"].is_u64(), "{answer}");
+            continue;
+        }
+        seq += 1;
+        let id: EventId = answer["ids"][0].as_str().unwrap().parse().unwrap();
+        assert_eq!(id.seq, seq, "{answer}");
+    }
+    let n_appends = router.replica_stats().unwrap().appends;
+    assert!(n_appends < 40, "{n_appends} appends for 200 lines");
 }

@@ -11,15 +11,17 @@ const PATIENCE_MS = 15_000;
 export class Rejoin {
   #user;
   #page;
+  #fetch;
   #round = undefined;
 
   /**
    * The page has `shown()`, the names of the threads that it shows; `expect(thread, updatedAtMs)`; `retell(thread, events)`;
    * `miss(threads)` for those of which nothing is told; `take(frame, id)` for events that have waited; and `done(isWhole)`.
    */
-  constructor(user, page) {
+  constructor(user, page, get = (...request) => fetch(...request)) {
     this.#user = user;
     this.#page = page;
+    this.#fetch = get;
   }
 
   /** Asks anew. What is on the way from before is dropped. */
@@ -118,7 +120,7 @@ export class Rejoin {
 
   async #get({ abort }, path, query = {}) {
     const signal = AbortSignal.any([abort.signal, AbortSignal.timeout(PATIENCE_MS)]);
-    const response = await fetch(`${path}?${new URLSearchParams({ user: this.#user, ...query })}`, { signal });
+    const response = await this.#fetch(`${path}?${new URLSearchParams({ user: this.#user, ...query })}`, { signal });
     if (!response.ok) throw new Error(`${response.status}`);
     return response.json();
   }

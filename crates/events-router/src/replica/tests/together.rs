@@ -232,3 +232,34 @@ async fn a_refusal_says_which_event_and_leaves_the_others_of_its_round_alone() {
     // All three went to the log at once.
     assert!(one.replica_stats().unwrap().appends <= 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_published_singly_goes_to_the_log_together_and_a_bad_one_alone_is_refused() {
+    let (log, mut replicas) = (MemoryLog::new(1_000), Replicas::new());
+    let one = replicas.add(log);
+    begin(&one, "t", "r").await;
+    let before = one.replica_stats().unwrap().appends;
+    let items = (0..20).map(|index| {
+        let run = if index == 7 { "unknown" } else { "r" };
+        in_thread("t", delta(run, "x"))
+    });
+    let published = one.publish_each(&ada(), items.collect()).await;
+    let seqs: Vec<_> = published
+        .iter()
+        .map(|published| published.as_ref().ok().map(|it| it.ids[0].seq))
+        .collect();
+    let mut next = 2;
+    for (index, seq) in seqs.into_iter().enumerate() {
+        next += u64::from(index != 7);
+        assert_eq!(seq, (index != 7).then_some(next), "{index}");
+    }
+    assert!(matches!(
+        published[7],
+        Err(PublishError::Refused {
+            index: 0,
+            refusal: Refusal::Order(_)
+        })
+    ));
+    let n_appends = one.replica_stats().unwrap().appends - before;
+    assert!(n_appends <= 2, "{n_appends}");
+}
