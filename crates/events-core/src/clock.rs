@@ -2,8 +2,11 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicI64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
+    sync::{
+        LazyLock,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// Tells the time in milliseconds since 1970-01-01T00:00:00Z.
@@ -12,6 +15,13 @@ use std::{
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Returns the present time in milliseconds since the Unix epoch.
     fn now_ms(&self) -> i64;
+
+    /// Returns the milliseconds that have passed since some moment, also when the date is set meanwhile.
+    ///
+    /// By default this is the date itself, as if nobody ever set it.
+    fn elapsed_ms(&self) -> i64 {
+        self.now_ms()
+    }
 }
 
 /// The machine's clock.
@@ -25,6 +35,12 @@ impl Clock for SystemClock {
             .map_or(0, |since| {
                 i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
             })
+    }
+
+    /// Counts from the first call in this process. It stands while the machine sleeps.
+    fn elapsed_ms(&self) -> i64 {
+        static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        i64::try_from(BEGIN.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 }
 

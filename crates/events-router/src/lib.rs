@@ -42,6 +42,7 @@ mod config;
 mod contexts;
 mod event;
 mod folds;
+mod jumps;
 mod known;
 mod lane;
 mod lanes;

@@ -16,7 +16,7 @@ impl EventRouter {
 
     /// Ends the user's runs that have been silent for too long, before anything else is published.
     pub(crate) fn end_overdue_runs(&self, state: &mut LaneState, user: &UserId, now_ms: i64) {
-        for item in Self::overdue_items(state, now_ms) {
+        for item in self.overdue_items(state, now_ms) {
             match self.append_one(state, user, item, now_ms) {
                 Ok(_) => {
                     self.inner.runs_timed_out.fetch_add(1, Ordering::Relaxed);
@@ -30,10 +30,11 @@ impl EventRouter {
     }
 
     /// Makes the events that end the runs which have been silent for too long.
-    pub(crate) fn overdue_items(state: &mut LaneState, now_ms: i64) -> Vec<Item> {
+    pub(crate) fn overdue_items(&self, state: &mut LaneState, now_ms: i64) -> Vec<Item> {
         if !state.threads.may_be_overdue(now_ms) {
             return Vec::new();
         }
+        let counts_from_ms = self.inner.jumps.silence_counts_from(&*self.inner.clock);
         let item = |(thread, silent_for): (Arc<str>, Duration)| {
             let message = format!("the run had no event for {}", Seconds(silent_for));
             let code = Some(Self::RUN_TIMEOUT_CODE.to_owned());
@@ -44,7 +45,7 @@ impl EventRouter {
         };
         state
             .threads
-            .overdue(now_ms)
+            .overdue(now_ms, counts_from_ms)
             .into_iter()
             .map(item)
             .collect()

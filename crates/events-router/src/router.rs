@@ -21,6 +21,7 @@ use crate::{
     A2ABroadcaster, AgUiBroadcaster, AnalyticsBroadcaster, BusEvent, ContextBroadcaster, Item,
     PublishError, Published, Replica, Routed, RouterConfig, Run, Subscribe,
     contexts::ContextBook,
+    jumps::Jumps,
     known::MsgHasher,
     lane::LaneState,
     lanes::Lanes,
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     /// The log behind the router, if its events are kept elsewhere.
     pub(crate) replica: Option<Arc<Shared>>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) jumps: Jumps,
 }
 
 impl EventRouter {
@@ -127,6 +129,7 @@ impl EventRouter {
             msg_hasher: MsgHasher::default(),
             runs_timed_out: AtomicU64::new(0),
             replica,
+            jumps: Jumps::new(&*clock),
             clock,
         };
         Self {
@@ -230,6 +233,7 @@ impl EventRouter {
     /// Publishing does a little of it; a server calls this from a timer.
     pub fn sweep(&self) {
         let now_ms = self.inner.clock.now_ms();
+        self.inner.jumps.silence_counts_from(&*self.inner.clock);
         if let Some(replica) = &self.inner.replica {
             replica.sweep(self, now_ms);
         } else {

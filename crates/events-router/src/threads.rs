@@ -226,14 +226,15 @@ impl Threads {
 
     /// Takes note of the runs that have been silent for too long, and returns their threads.
     ///
-    /// The next event that such a thread is given must be the RUN_ERROR that says so.
-    pub(crate) fn overdue(&mut self, now_ms: i64) -> Vec<(Arc<str>, Duration)> {
+    /// Silence before `from_ms` does not count. The next event of such a thread must be the RUN_ERROR that says so.
+    pub(crate) fn overdue(&mut self, now_ms: i64, from_ms: i64) -> Vec<(Arc<str>, Duration)> {
         let (mut overdue, mut due_ms) = (Vec::new(), None::<i64>);
         for thread in &self.active {
             let Some(entry) = self.threads.get_mut(&**thread) else {
                 continue;
             };
-            let entry_due_ms = entry.touched_ms.saturating_add(entry.run_timeout_ms);
+            let touched_ms = entry.touched_ms.max(from_ms);
+            let entry_due_ms = touched_ms.saturating_add(entry.run_timeout_ms);
             if entry_due_ms <= now_ms {
                 entry.has_timed_out = true;
                 overdue.push((Arc::clone(thread), duration(entry.run_timeout_ms)));

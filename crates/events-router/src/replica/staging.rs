@@ -47,7 +47,7 @@ pub(super) fn stage(
         };
         let mut undone = Vec::new();
         let mut doubtful = Vec::new();
-        let overdue = EventRouter::overdue_items(lane, staged.at_ms);
+        let overdue = router.overdue_items(lane, staged.at_ms);
         if !overdue.is_empty() {
             // Until the log has taken their ends, these runs are as they were.
             lane.threads.look_again(staged.at_ms);
