@@ -20,6 +20,9 @@ pub(crate) enum Part {
     Deny,
 }
 
+/// How long each function is fuzzed, unless `EVENTS_FUZZ_SECONDS` says otherwise.
+const FUZZ_SECONDS: &str = "10";
+
 impl Part {
     /// What `cargo xtask test` runs. `Unit` and `Integration` are halves of `Tests`.
     pub(crate) const ALL: [Self; 6] = [
@@ -45,9 +48,14 @@ impl Part {
     }
 
     fn run(self, root: &Path, tally: &mut Tally) -> Result<Outcome, String> {
-        // Everything a test may look for has to be there: a missing engine is a failure.
-        const REQUIRED: [(&str, &str); 1] = [("EVENTS_REQUIRE_ALL", "1")];
         const STRICT_DOCS: [(&str, &str); 1] = [("RUSTDOCFLAGS", "-D warnings")];
+        let seconds = std::env::var("EVENTS_FUZZ_SECONDS");
+        let seconds = seconds.as_deref().unwrap_or(FUZZ_SECONDS);
+        // Everything a test may look for has to be there: a missing engine is a failure.
+        let required = [
+            ("EVENTS_REQUIRE_ALL", "1"),
+            ("EVENTS_FUZZ_SECONDS", seconds),
+        ];
         let done = match self {
             Self::Setup => packages::set_up(root),
             Self::Fmt => run(root, &[], "cargo fmt --all --check"),
@@ -63,11 +71,11 @@ impl Part {
             }
             Self::Integration => {
                 let words = "cargo test --package events-tests";
-                run_watched(root, &REQUIRED, words, |line| tally.read(line))
+                run_watched(root, &required, words, |line| tally.read(line))
             }
             Self::Tests => {
                 let words = "cargo test --workspace";
-                run_watched(root, &REQUIRED, words, |line| tally.read(line))
+                run_watched(root, &required, words, |line| tally.read(line))
             }
             Self::Deny if !has_cargo_deny() => {
                 println!("cargo-deny is not installed (cargo install --locked cargo-deny)");
