@@ -34,6 +34,9 @@ use crate::{
 /// Lines that go into the log together: the queue of a user there is for several producers.
 const TOGETHER: usize = 16;
 
+/// Bytes of lines that are waiting or on their way, beyond which nothing more is read: large events go one by one.
+const READ_AHEAD: usize = 64 << 10;
+
 /// The answer to one line.
 #[derive(Debug, Serialize)]
 struct Receipt {
@@ -59,6 +62,8 @@ struct Live {
     has_ended: bool,
     /// Lines that came while others were on their way.
     waiting: VecDeque<Line>,
+    /// What has been read since nothing was waiting or on its way, in bytes.
+    n_ahead: usize,
     /// Lines on their way into the log.
     under_way: Option<UnderWay>,
     /// Nothing more is read before this: what has come is more than may be published in the time.
@@ -111,6 +116,7 @@ pub(crate) async fn publish_live(
         thread: None,
         has_ended: false,
         waiting: VecDeque::new(),
+        n_ahead: 0,
         under_way: None,
         rests_until: None,
         _place: place,
@@ -159,12 +165,15 @@ impl Live {
                 }
             }
             let is_free = self.under_way.is_none();
+            if is_free {
+                self.n_ahead = 0;
+            }
             if self.has_ended && is_free {
                 return None;
             }
             let rests_until = self.rests_until.unwrap_or_else(Instant::now);
-            let may_read =
-                !self.has_ended && self.rests_until.is_none() && self.waiting.len() < TOGETHER;
+            let has_room = self.waiting.len() < TOGETHER && self.n_ahead < READ_AHEAD;
+            let may_read = !self.has_ended && self.rests_until.is_none() && has_room;
             tokio::select! {
                 published = published(&mut self.under_way), if !is_free => {
                     return Some(self.arrive(published));
@@ -279,6 +288,7 @@ impl Live {
 
     fn read(&mut self, mut bytes: &[u8]) {
         let (n_before, n_bytes) = (self.n_events, bytes.len());
+        self.n_ahead += n_bytes;
         while let Some(item) = self.decoder.decode(&mut bytes) {
             let line = line(&self.target, &mut self.n_events, self.event_limit, &item);
             self.waiting.extend(line);

@@ -250,17 +250,24 @@ async fn live(app: &Router, lines: Vec<String>) -> Vec<Value> {
         .collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn live_lines_that_came_together_go_to_the_log_together_and_keep_their_order() {
+/// A router on a log of its own, and the work behind it.
+fn on_log() -> (EventRouter, Router, tokio::task::JoinSet<()>) {
     let log = Arc::new(MemoryLog::new(10_000));
     let (router, replica) = EventRouter::on_log(RouterConfig::default(), log);
     let mut work = tokio::task::JoinSet::new();
     work.spawn(replica.run());
     let app = hub_router(StreamState::new(router.clone()))
         .layer(Extension(RequestContext::operator(ada())));
-    let started = |thread: &str, run: &str| {
-        json!({ "type": "RUN_STARTED", "threadId": thread, "runId": run }).to_string()
-    };
+    (router, app, work)
+}
+
+fn started(thread: &str, run: &str) -> String {
+    json!({ "type": "RUN_STARTED", "threadId": thread, "runId": run }).to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn live_lines_that_came_together_go_to_the_log_together_and_keep_their_order() {
+    let (router, app, _work) = on_log();
     let message = json!({ "type": "TEXT_MESSAGE_START", "messageId": "m", "role": "assistant" });
     let token = json!({ "type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": "x" });
     let mut lines = vec![started("t", "r"), message.to_string()];
@@ -283,4 +290,18 @@ async fn live_lines_that_came_together_go_to_the_log_together_and_keep_their_ord
     }
     let n_appends = router.replica_stats().unwrap().appends;
     assert!(n_appends < 40, "{n_appends} appends for 200 lines");
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_live_lines_are_not_read_ahead() {
+    let (router, app, _work) = on_log();
+    let message = json!({ "type": "TEXT_MESSAGE_START", "messageId": "m", "role": "assistant" });
+    let text = "x".repeat(70_000);
+    let token = json!({ "type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": text });
+    let mut lines = vec![started("t", "r"), message.to_string()];
+    lines.extend((0..20).map(|_| token.to_string()));
+    let answers = live(&app, lines).await;
+    assert!(answers.iter().all(|answer| answer["ids"].is_array()));
+    let n_appends = router.replica_stats().unwrap().appends;
+    assert!((20..=22).contains(&n_appends), "{n_appends} appends");
 }
