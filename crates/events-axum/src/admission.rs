@@ -5,8 +5,11 @@ use std::time::Duration;
 use events_core::UserId;
 
 use crate::{
-    Problem, Rate, RequestContext, StreamState, address::Network, metrics::Bound, publish::Target,
-    rates::Buckets,
+    Problem, Rate, RequestContext, StreamState,
+    address::Network,
+    metrics::Bound,
+    publish::Target,
+    rates::{Buckets, Short},
 };
 
 /// How much of each thing may be done in a time.
@@ -55,15 +58,13 @@ impl Rates {
     }
 }
 
-/// The buckets under those rates.
+/// The buckets under those rates. Where there are two, the first counts events and the second bytes.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    attach: Buckets<UserId>,
-    attach_per_address: Buckets<Network>,
-    publish: Buckets<UserId>,
-    publish_bytes: Buckets<UserId>,
-    publisher: Buckets<UserId>,
-    publisher_bytes: Buckets<UserId>,
+    attach: Buckets<UserId, 1>,
+    attach_per_address: Buckets<Network, 1>,
+    publish: Buckets<UserId, 2>,
+    publisher: Buckets<UserId, 2>,
 }
 
 /// What a publish request costs.
@@ -88,6 +89,10 @@ impl Cost {
         Self::new(n_ends + usize::from(has_rest), body.len())
     }
 
+    const fn of_both(self) -> [u64; 2] {
+        [self.n_events, self.n_bytes]
+    }
+
     /// The cost of a body that is one event.
     pub(crate) fn of_one(body: &[u8]) -> Self {
         Self::new(1, body.len())
@@ -101,46 +106,33 @@ fn count(n: usize) -> u64 {
 impl Admission {
     pub(crate) fn new(rates: &Rates, connections_per_user: usize) -> Self {
         Self {
-            attach: Buckets::new(rates.attach_of(connections_per_user)),
-            attach_per_address: Buckets::new(rates.attach_per_address),
-            publish: Buckets::new(rates.publish),
-            publish_bytes: Buckets::new(rates.publish_bytes),
-            publisher: Buckets::new(rates.publisher),
-            publisher_bytes: Buckets::new(rates.publisher_bytes),
+            attach: Buckets::new([rates.attach_of(connections_per_user)]),
+            attach_per_address: Buckets::new([rates.attach_per_address]),
+            publish: Buckets::new([rates.publish, rates.publish_bytes]),
+            publisher: Buckets::new([rates.publisher, rates.publisher_bytes]),
         }
     }
 
     /// The most bytes that the buckets can take, if a user's id has at most so many.
     pub(crate) const fn worst_case(user_id_bytes: usize) -> usize {
         // An id's text is shared, and counted beside a pointer here.
-        let of_users = Buckets::<UserId>::worst_case(user_id_bytes + 16);
-        5 * of_users + Buckets::<Network>::worst_case(0)
+        let key_bytes = user_id_bytes + 16;
+        Buckets::<UserId, 1>::worst_case(key_bytes)
+            + 2 * Buckets::<UserId, 2>::worst_case(key_bytes)
+            + Buckets::<Network, 1>::worst_case(0)
     }
+}
 
-    /// The four bounds of a publish request.
-    fn of_publish<'a>(
-        &'a self,
-        target: &'a Target,
-        cost: Cost,
-    ) -> [(&'a Buckets<UserId>, &'a UserId, u64, Bound); 4] {
-        let (user, publisher) = (&target.user, &target.publisher);
-        [
-            (&self.publish, user, cost.n_events, Bound::PublishRate),
-            (&self.publish_bytes, user, cost.n_bytes, Bound::PublishBytes),
-            (
-                &self.publisher,
-                publisher,
-                cost.n_events,
-                Bound::PublisherRate,
-            ),
-            (
-                &self.publisher_bytes,
-                publisher,
-                cost.n_bytes,
-                Bound::PublisherBytes,
-            ),
-        ]
-    }
+/// The bound that a user's bucket stands for.
+fn of_user(short: Short) -> (Duration, Bound) {
+    let bounds = [Bound::PublishRate, Bound::PublishBytes];
+    (short.wait, bounds[short.rate])
+}
+
+/// The bound that a publisher's bucket stands for.
+fn of_publisher(short: Short) -> (Duration, Bound) {
+    let bounds = [Bound::PublisherRate, Bound::PublisherBytes];
+    (short.wait, bounds[short.rate])
 }
 
 impl StreamState {
@@ -148,20 +140,21 @@ impl StreamState {
     pub(crate) fn admit_stream(&self, context: &RequestContext) -> Result<(), Problem> {
         let admission = &self.inner.admission;
         let refused = |bound| {
-            move |wait| {
+            move |short: Short| {
                 self.inner.metrics.hit(bound);
-                Problem::too_often("too many streams are opened in a short time", wait, bound)
+                let detail = "too many streams are opened in a short time";
+                Problem::too_often(detail, short.wait, bound)
             }
         };
         let user = context.user_id();
         admission
             .attach
-            .take(user, 1)
+            .take(user, [1])
             .map_err(refused(Bound::AttachRate))?;
         if let Some(address) = context.address() {
-            let taken = admission.attach_per_address.take(&address.into(), 1);
+            let taken = admission.attach_per_address.take(&address.into(), [1]);
             if taken.is_err() {
-                admission.attach.put_back(user, 1);
+                admission.attach.put_back(user, [1]);
             }
             taken.map_err(refused(Bound::AttachRatePerAddress))?;
         }
@@ -179,44 +172,42 @@ impl StreamState {
             n_events: 1,
             n_bytes: n_bytes.unwrap_or(1),
         };
-        let bounds = self.inner.admission.of_publish(target, least);
-        bounds
-            .into_iter()
-            .try_for_each(|(buckets, key, cost, bound)| {
-                let looked = buckets.look(key, cost);
-                looked.map_err(|wait| too_much(wait, bound))
-            })
+        let admission = &self.inner.admission;
+        let costs = least.of_both();
+        let looked = admission.publish.look(&target.user, costs);
+        looked.map_err(|short| too_much(of_user(short)))?;
+        let looked = admission.publisher.look(&target.publisher, costs);
+        looked.map_err(|short| too_much(of_publisher(short)))
     }
 
     /// Counts what is about to be published, or refuses it.
     pub(crate) fn admit_publish(&self, target: &Target, cost: Cost) -> Result<(), Problem> {
-        let bounds = self.inner.admission.of_publish(target, cost);
-        for (index, (buckets, key, cost, bound)) in bounds.iter().enumerate() {
-            if let Err(wait) = buckets.take(key, *cost) {
-                for (buckets, key, cost, _) in &bounds[..index] {
-                    buckets.put_back(key, *cost);
-                }
-                return Err(too_much(wait, *bound));
-            }
-        }
-        Ok(())
+        let admission = &self.inner.admission;
+        let costs = cost.of_both();
+        let taken = admission.publish.take(&target.user, costs);
+        taken.map_err(|short| too_much(of_user(short)))?;
+        let taken = admission.publisher.take(&target.publisher, costs);
+        taken.map_err(|short| {
+            admission.publish.put_back(&target.user, costs);
+            too_much(of_publisher(short))
+        })
     }
 
     /// Counts what a live request has sent, and tells how long nothing more of it should be read.
     pub(crate) fn owe_publish(&self, target: &Target, cost: Cost) -> Option<(Duration, Bound)> {
-        let bounds = self.inner.admission.of_publish(target, cost);
-        let mut longest = None;
-        for (buckets, key, cost, bound) in bounds {
-            buckets.owe(key, cost);
-            if let Err(wait) = buckets.look(key, 1) {
-                longest = longest.max(Some((wait, bound)));
-            }
-        }
-        longest
+        let Admission {
+            publish, publisher, ..
+        } = &self.inner.admission;
+        publish.owe(&target.user, cost.of_both());
+        publisher.owe(&target.publisher, cost.of_both());
+        let next = [1, 1];
+        let of_user = publish.look(&target.user, next).err().map(of_user);
+        let of_publisher = publisher.look(&target.publisher, next).err();
+        of_user.max(of_publisher.map(self::of_publisher))
     }
 }
 
-fn too_much(wait: Duration, bound: Bound) -> Problem {
+fn too_much((wait, bound): (Duration, Bound)) -> Problem {
     let detail = match bound {
         Bound::PublishRate => "too many events are published for this user",
         Bound::PublishBytes => "too many bytes are published for this user",

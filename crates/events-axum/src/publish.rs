@@ -1,12 +1,12 @@
 //! Publishing over HTTP: one event, or many as one.
 
-use std::{io::Write as _, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Router,
     body::Body,
     extract::{FromRequestParts, Path, Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -27,6 +27,8 @@ use crate::{
 
 /// What a JSON body may have around its one event, in bytes.
 const JSON_SLACK: usize = 1 << 10;
+static A2A_VERSION: HeaderName = HeaderName::from_static("a2a-version");
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest time that a run may be silent.
 const MAX_RUN_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3_600);
 
@@ -204,7 +206,7 @@ impl FromRequestParts<StreamState> for Target {
 
 /// Reads the header `A2A-Version`; without it objects are those of 1.0.
 fn a2a_version(headers: &HeaderMap) -> Result<A2AVersion, Problem> {
-    match headers.get("a2a-version").map(|value| value.as_bytes()) {
+    match headers.get(&A2A_VERSION).map(|value| value.as_bytes()) {
         None | Some(b"" | b"1.0") => Ok(A2AVersion::V1_0),
         Some(b"0.3") => Ok(A2AVersion::V0_3),
         Some(_) => Err(Problem::bad_request("A2A-Version is 1.0 or 0.3")),
@@ -212,7 +214,7 @@ fn a2a_version(headers: &HeaderMap) -> Result<A2AVersion, Problem> {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Option<String> {
-    let key = headers.get("idempotency-key")?.to_str().ok()?;
+    let key = headers.get(&IDEMPOTENCY_KEY)?.to_str().ok()?;
     Some(key.to_owned())
 }
 
@@ -225,13 +227,12 @@ fn answer(published: &Published) -> Vec<u8> {
         id.write_to(&mut json);
         json.push(b'"');
     }
-    let counts = format_args!(
-        "],\"duplicates\":{},\"connections\":{}}}",
-        published.duplicates,
-        published.connections()
-    );
-    // A vector takes all bytes.
-    let _written = json.write_fmt(counts);
+    let mut decimal = itoa::Buffer::new();
+    json.extend_from_slice(b"],\"duplicates\":");
+    json.extend_from_slice(decimal.format(published.duplicates).as_bytes());
+    json.extend_from_slice(b",\"connections\":");
+    json.extend_from_slice(decimal.format(published.connections()).as_bytes());
+    json.push(b'}');
     json
 }
 
@@ -256,8 +257,10 @@ async fn publish(
         .published(target.stream.as_str(), status);
     match outcome {
         Ok(published) => {
+            let mut response = Response::new(answer(&published).into());
             let json = HeaderValue::from_static("application/json");
-            ([(header::CONTENT_TYPE, json)], answer(&published)).into_response()
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+            response
         }
         Err(problem) => {
             state.count_bound(&problem);
