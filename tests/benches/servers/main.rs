@@ -24,6 +24,10 @@ use std::{error::Error, net::SocketAddr, process::ExitCode};
 
 use options::{Kind, Options};
 
+/// What the program `events` has as well. Plain and floor get it too, so that what is compared are the servers.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> ExitCode {
