@@ -32,6 +32,7 @@ use crate::{
     source::{Source, Step},
     tally::Tally,
     tenure::Tenure,
+    transport,
 };
 
 use held::Held;
@@ -192,6 +193,7 @@ impl EventBody {
             return Poll::Ready(Some(out.into()));
         }
         ready!(self.poll_heartbeat(context));
+        self.tally.settle(self.manner.state.as_ref());
         match self.manner.heartbeat_form {
             HeartbeatForm::Comment => encode_heartbeat_comment(&mut out),
             HeartbeatForm::Event => encode_heartbeat_event(&mut out),
@@ -360,8 +362,17 @@ impl Body for EventBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let bytes = ready!(self.poll_bytes(context));
-        self.has_spoken = true;
+        let me = &mut *self;
+        let transport = transport::here();
+        if me.tally.goes_by(transport, me.manner.state.as_ref()) {
+            me.source.note_written(transport, 0);
+        }
+        let bytes = ready!(me.poll_bytes(context));
+        me.has_spoken = true;
+        if let Some(Ok(bytes)) = &bytes {
+            me.source.note_written(transport, bytes.len());
+            me.tally.sent(bytes.len(), me.manner.state.as_ref());
+        }
         Poll::Ready(bytes.map(|bytes| bytes.map(Frame::data)))
     }
 }
