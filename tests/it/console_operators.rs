@@ -67,7 +67,7 @@ async fn an_operator_sees_who_is_connected_and_ends_them() -> io::Result<()> {
         .await?;
     // By which wire each goes, and how much; a rate is known from the second look on.
     page.wait_until(
-        "[...row.querySelectorAll('.connections li')].every((one) => / own socket[^]* sent ?\\d+ B, \\d+ B\\/s/.test(one.innerText.replace(/\\s+/g, ' ')))",
+        "[...row.querySelectorAll('.connections li')].every((one) => /own socket[^]*sent ?\\d+ B, \\d+ B\\/s/.test(one.innerText.replace(/\\s+/g, ' ')))",
     )
     .await?;
     let untaken = "document.querySelectorAll('img, [onerror]').length === 0 && document.title === 'Users · events \

@@ -187,6 +187,7 @@ async fn carries_a_stream(name: &str, kind: Kind, program: PathBuf) -> io::Resul
         best = best.min(step(&mut page, &step_name).await?);
         expected.push(step_name);
     }
+    println!("{kind:?}: an event is in the page {best:.1} ms after it was sent, at best of 5");
     assert!(best <= PROMPT_MS, "{kind:?}: {best} ms at best");
 
     proxy.kill().await?;

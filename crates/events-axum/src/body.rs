@@ -30,7 +30,7 @@ use crate::{
     heartbeat::Heartbeat,
     query::HeartbeatForm,
     source::{Source, Step},
-    tally::Tally,
+    tally::{Tally, reason_name},
     tenure::Tenure,
     transport,
 };
@@ -386,17 +386,5 @@ impl Drop for EventBody {
         if let Some(state) = state {
             state.inner.metrics.ended(self.manner.name.clone(), end);
         }
-    }
-}
-
-const fn reason_name(reason: ClosingReason) -> &'static str {
-    match reason {
-        ClosingReason::Draining => "draining",
-        ClosingReason::TokenExpired => "token_expired",
-        ClosingReason::Revoked => "revoked",
-        ClosingReason::Replaced => "replaced",
-        ClosingReason::Slow => "slow",
-        ClosingReason::MaxAge => "max_age",
-        _ => "other",
     }
 }

@@ -1,6 +1,7 @@
 //! What is known of one stream at its end: how long it was, what was written, and why it is over.
 
 use events_broadcast::Transport;
+use events_sse::ClosingReason;
 use tokio::time::Instant;
 use tracing::{Level, Span, field::Empty};
 
@@ -147,4 +148,17 @@ fn span_of(name: &str, source: &Source) -> Span {
         events = Empty,
         seconds = Empty,
     )
+}
+
+/// The name of an end that the client was told.
+pub(crate) const fn reason_name(reason: ClosingReason) -> &'static str {
+    match reason {
+        ClosingReason::Draining => "draining",
+        ClosingReason::TokenExpired => "token_expired",
+        ClosingReason::Revoked => "revoked",
+        ClosingReason::Replaced => "replaced",
+        ClosingReason::Slow => "slow",
+        ClosingReason::MaxAge => "max_age",
+        _ => "other",
+    }
 }
