@@ -21,7 +21,7 @@ const JSON: &str = "application/json";
 /// The program before a scripted agent, of which each script is an agent of its own.
 async fn hub(scripts: &[&str], further: &[&str]) -> io::Result<(ScriptedAgent, ServerProcess)> {
     let agent = ScriptedAgent::start().await?;
-    let mut arguments = vec!["dev", "--no-demo", "--listen", "127.0.0.1:0"];
+    let mut arguments = Vec::new();
     let agents: Vec<String> = scripts
         .iter()
         .map(|script| format!("{script}={}", agent.url(script)))
@@ -30,7 +30,7 @@ async fn hub(scripts: &[&str], further: &[&str]) -> io::Result<(ScriptedAgent, S
         arguments.extend(["--agent", agent]);
     }
     arguments.extend(further);
-    let server = ServerProcess::events(&arguments, &[]).await?;
+    let server = ServerProcess::dev(&arguments).await?;
     Ok((agent, server))
 }
 

@@ -9,10 +9,6 @@ use events_tests::{
 use serde_json::Value;
 use tokio::process::Command;
 
-async fn hub() -> io::Result<ServerProcess> {
-    ServerProcess::events(&["dev", "--no-demo", "--listen", "127.0.0.1:0"], &[]).await
-}
-
 /// Runs the bench and returns its code, its output, and what it said on standard error.
 async fn bench(url: &str, args: &[&str]) -> io::Result<(Option<i32>, String, String)> {
     let running = Command::new(events_binary().await?)
@@ -31,7 +27,7 @@ async fn bench(url: &str, args: &[&str]) -> io::Result<(Option<i32>, String, Str
 
 #[tokio::test]
 async fn a_second_of_load_is_published_seen_and_timed() -> io::Result<()> {
-    let hub = hub().await?;
+    let hub = ServerProcess::dev(&[]).await?;
     let pid = hub.id().expect("it runs").to_string();
     let args = [
         "--users",
@@ -81,7 +77,7 @@ async fn a_second_of_load_is_published_seen_and_timed() -> io::Result<()> {
 
 #[tokio::test]
 async fn what_cannot_be_done_is_one_line() -> io::Result<()> {
-    let hub = hub().await?;
+    let hub = ServerProcess::dev(&[]).await?;
     let url = hub.url("");
     for (args, code, told) in [
         (
@@ -106,7 +102,7 @@ async fn what_cannot_be_done_is_one_line() -> io::Result<()> {
 
 #[tokio::test]
 async fn a_signal_prints_what_is_known() -> io::Result<()> {
-    let hub = hub().await?;
+    let hub = ServerProcess::dev(&[]).await?;
     let bench = Command::new(events_binary().await?)
         .args([
             "bench",
@@ -144,7 +140,7 @@ async fn a_signal_prints_what_is_known() -> io::Result<()> {
 #[tokio::test]
 async fn a_closed_loop_loses_nothing_and_readers_that_come_and_go_leave_nothing() -> io::Result<()>
 {
-    let hub = hub().await?;
+    let hub = ServerProcess::dev(&[]).await?;
     let pid = hub.id().expect("it runs").to_string();
     let args = [
         "--users",

@@ -191,8 +191,7 @@ async fn what_is_wrong_is_said_in_one_line_with_a_code() -> io::Result<()> {
 
 #[tokio::test]
 async fn a_taken_address_is_a_failure_and_no_usage_error() -> io::Result<()> {
-    let server =
-        ServerProcess::events(&["dev", "--no-demo", "--listen", "127.0.0.1:0"], &[]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let address = server.address().to_string();
     let (code, errors) = run(&["dev", "--no-demo", "--listen", &address]).await?;
     assert_eq!(code, Some(1), "{errors}");

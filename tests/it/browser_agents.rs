@@ -3,27 +3,10 @@
 use std::{fs, io};
 
 use events_tests::{
-    agui_check::AgUiVersion,
-    devtools::DrivenPage,
-    raw_client::{get, post},
-    report_server::ReportServer,
-    server_process::ServerProcess,
-    skip,
+    agui_check::AgUiVersion, devtools::DrivenPage, raw_client::get, report_server::ReportServer,
+    server_process::ServerProcess, skip,
 };
 use serde_json::{Value, json};
-
-async fn publish(server: &ServerProcess, lines: &[String]) -> io::Result<()> {
-    let body = lines.join("\n");
-    let answer = post(
-        server.address(),
-        "/publish/agui/ada",
-        "application/x-ndjson",
-        body,
-    )
-    .await?;
-    assert_eq!(answer.status(), 200, "{}", answer.text());
-    Ok(())
-}
 
 /// A run with everything that a client keeps, in two halves: what is open where they meet is text, a call and a
 /// reasoning, behind a state and a step.
@@ -67,8 +50,7 @@ async fn agents_in_three_tabs_end_equal_one_of_which_came_late() -> io::Result<(
     let Some(client) = skip::require(name, "the official client agui-1.0", client) else {
         return Ok(());
     };
-    let server =
-        ServerProcess::events(&["dev", "--no-demo", "--listen", "127.0.0.1:0"], &[]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let pages = ReportServer::start().await?;
     let page = skip::workspace_root().join("tests/clients/agui-page.html");
     pages.page("/", &fs::read_to_string(page)?);
@@ -81,7 +63,7 @@ async fn agents_in_three_tabs_end_equal_one_of_which_came_late() -> io::Result<(
     tabs.open_tab(&url).await?;
     wait_for_agents(&server, 2).await?;
     let (before, after) = run();
-    publish(&server, &before).await?;
+    server.publish("agui", "ada", &before).await?;
     for tab in 0..2 {
         tabs.turn_to(tab);
         tabs.wait_until("holds().messages.at(-1).content === 'hard '")
@@ -90,7 +72,7 @@ async fn agents_in_three_tabs_end_equal_one_of_which_came_late() -> io::Result<(
     tabs.open_tab(&url).await?;
     tabs.wait_until("holds().messages.at(-1).content === 'hard '")
         .await?;
-    publish(&server, &after).await?;
+    server.publish("agui", "ada", &after).await?;
     let mut held = Vec::new();
     for tab in 0..3 {
         tabs.turn_to(tab);

@@ -13,10 +13,6 @@ use tokio::{
 
 const EVENT: &str = r#"{"type":"RUN_STARTED","threadId":"t","runId":"r"}"#;
 
-async fn hub() -> io::Result<ServerProcess> {
-    ServerProcess::events(&["dev", "--no-demo", "--listen", "127.0.0.1:0"], &[]).await
-}
-
 /// Starts a command against a hub, with all its pipes held.
 async fn start(hub: &ServerProcess, args: &[&str]) -> io::Result<Child> {
     let url = hub.url("");
@@ -46,7 +42,7 @@ async fn publish(hub: &ServerProcess, text: &str) -> io::Result<(Option<i32>, St
 
 #[tokio::test]
 async fn tail_prints_what_publish_sends_and_a_signal_ends_it_with_zero() -> io::Result<()> {
-    let hub = hub().await?;
+    let hub = ServerProcess::dev(&[]).await?;
     let args = ["tail", "--stream", "agui", "--user", "ada", "--json"];
     let mut tail = start(&hub, &args).await?;
     let mut notes = BufReader::new(tail.stderr.take().expect("a pipe")).lines();
@@ -74,7 +70,7 @@ async fn tail_prints_what_publish_sends_and_a_signal_ends_it_with_zero() -> io::
 
 #[tokio::test]
 async fn publish_names_the_first_refused_line_and_ends_with_one() -> io::Result<()> {
-    let hub = hub().await?;
+    let hub = ServerProcess::dev(&[]).await?;
     let (code, ids, errors) = publish(&hub, &format!("{EVENT}\n\n{{}}\n{EVENT}\n")).await?;
     assert_eq!(code, Some(1), "{errors}");
     assert_eq!(ids.lines().count(), 1, "{ids}");
@@ -85,7 +81,7 @@ async fn publish_names_the_first_refused_line_and_ends_with_one() -> io::Result<
 
 #[tokio::test]
 async fn a_stream_that_is_refused_ends_with_one() -> io::Result<()> {
-    let hub = hub().await?;
+    let hub = ServerProcess::dev(&[]).await?;
     let tail = start(&hub, &["tail", "--stream", "agui"]).await?;
     let output = within("its end", PATIENCE, tail.wait_with_output()).await?;
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -2,33 +2,11 @@
 
 use std::io;
 
-use events_tests::{
-    devtools::DrivenPage,
-    raw_client::{get, post},
-    sample,
-    server_process::ServerProcess,
-};
+use events_tests::{devtools::DrivenPage, raw_client::get, sample, server_process::ServerProcess};
 use serde_json::json;
 
 /// Whether the chosen conversation has a text.
 const READS: &str = "document.querySelector('#item-list').innerText.includes";
-
-async fn hub() -> io::Result<ServerProcess> {
-    ServerProcess::events(&["dev", "--no-demo", "--listen", "127.0.0.1:0"], &[]).await
-}
-
-async fn publish(server: &ServerProcess, stream: &str, lines: &[String]) -> io::Result<()> {
-    let path = format!("/publish/{stream}/ada");
-    let answer = post(
-        server.address(),
-        &path,
-        "application/x-ndjson",
-        lines.join("\n"),
-    )
-    .await?;
-    assert_eq!(answer.status(), 200, "{}", answer.text());
-    Ok(())
-}
 
 async fn connected(page: &mut DrivenPage) -> io::Result<()> {
     page.wait_until("document.querySelector('#connection').dataset.state === 'live' && document.querySelectorAll('#frame-list li').length >= 2")
@@ -53,7 +31,7 @@ async fn the_console_shows_the_demo_of_a_fresh_hub() -> io::Result<()> {
 
 #[tokio::test]
 async fn markup_in_a_models_text_stays_text() -> io::Result<()> {
-    let server = hub().await?;
+    let server = ServerProcess::dev(&[]).await?;
     let name = "markup_in_a_models_text_stays_text";
     let Some(mut page) = DrivenPage::open(name, &server.url("/?user=ada")).await? else {
         return Ok(());
@@ -74,7 +52,9 @@ async fn markup_in_a_models_text_stays_text() -> io::Result<()> {
         json!({ "type": "CUSTOM", "name": markup, "value": markup }),
         json!({ "type": "RUN_ERROR", "message": markup, "code": markup }),
     ];
-    publish(&server, "agui", &events.map(|event| event.to_string())).await?;
+    server
+        .publish("agui", "ada", &events.map(|event| event.to_string()))
+        .await?;
     page.wait_until("document.querySelector('#badge').innerText === 'failed'")
         .await?;
     page.wait_until(
@@ -98,19 +78,23 @@ async fn markup_in_a_models_text_stays_text() -> io::Result<()> {
 
 #[tokio::test]
 async fn a_cut_connection_is_resumed_and_nothing_is_lost() -> io::Result<()> {
-    let server = hub().await?;
+    let server = ServerProcess::dev(&[]).await?;
     let name = "a_cut_connection_is_resumed_and_nothing_is_lost";
     let Some(mut page) = DrivenPage::open(name, &server.url("/?user=ada")).await? else {
         return Ok(());
     };
     connected(&mut page).await?;
-    publish(&server, "agui", &sample::run("t", "first", 10)).await?;
+    server
+        .publish("agui", "ada", &sample::run("t", "first", 10))
+        .await?;
     page.wait_until(&format!("{READS}('first 9')")).await?;
     page.evaluate("document.querySelector('#cut').click()")
         .await?;
     page.wait_until("document.querySelector('#connection').dataset.state === 'cut'")
         .await?;
-    publish(&server, "agui", &sample::run("t", "second", 10)).await?;
+    server
+        .publish("agui", "ada", &sample::run("t", "second", 10))
+        .await?;
     assert_eq!(page.evaluate(&format!("{READS}('second')")).await?, false);
     page.evaluate("document.querySelector('#cut').click()")
         .await?;
@@ -128,7 +112,7 @@ async fn a_cut_connection_is_resumed_and_nothing_is_lost() -> io::Result<()> {
 
 #[tokio::test]
 async fn the_form_publishes_and_shows_the_servers_refusal() -> io::Result<()> {
-    let server = hub().await?;
+    let server = ServerProcess::dev(&[]).await?;
     let name = "the_form_publishes_and_shows_the_servers_refusal";
     let Some(mut page) = DrivenPage::open(name, &server.url("/?user=ada")).await? else {
         return Ok(());
@@ -176,7 +160,7 @@ async fn send(page: &mut DrivenPage, sample: &str) -> io::Result<()> {
 
 #[tokio::test]
 async fn patches_are_applied_as_a_whole_or_not_at_all() -> io::Result<()> {
-    let server = hub().await?;
+    let server = ServerProcess::dev(&[]).await?;
     let name = "patches_are_applied_as_a_whole_or_not_at_all";
     let Some(mut page) = DrivenPage::open(name, &server.url("/?user=ada")).await? else {
         return Ok(());
@@ -249,21 +233,25 @@ async fn patches_are_applied_as_a_whole_or_not_at_all() -> io::Result<()> {
 
 #[tokio::test]
 async fn the_page_does_not_grow_without_end() -> io::Result<()> {
-    let server = hub().await?;
+    let server = ServerProcess::dev(&[]).await?;
     let name = "the_page_does_not_grow_without_end";
     let Some(mut page) = DrivenPage::open(name, &server.url("/?user=ada")).await? else {
         return Ok(());
     };
     connected(&mut page).await?;
     for n in 0..250 {
-        publish(&server, "agui", &sample::run("t", &format!("run{n}"), 1)).await?;
+        server
+            .publish("agui", "ada", &sample::run("t", &format!("run{n}"), 1))
+            .await?;
     }
     page.wait_until(&format!("{READS}('run249 0')")).await?;
     let counts = "[document.querySelectorAll('.item').length, document.querySelectorAll('#frame-list \
                   li').length, document.querySelector('#dropped').hidden]";
     assert_eq!(page.evaluate(counts).await?, json!([200, 500, false]));
     for n in 0..50 {
-        publish(&server, "agui", &sample::run(&format!("thread{n}"), "r", 1)).await?;
+        server
+            .publish("agui", "ada", &sample::run(&format!("thread{n}"), "r", 1))
+            .await?;
     }
     page.wait_until("document.querySelector('#conversations').textContent.includes('thread49')")
         .await?;
@@ -275,7 +263,7 @@ async fn the_page_does_not_grow_without_end() -> io::Result<()> {
 
 #[tokio::test]
 async fn a_program_gets_the_plain_page() -> io::Result<()> {
-    let server = hub().await?;
+    let server = ServerProcess::dev(&[]).await?;
     let page = get(server.address(), "/", &[("Accept", "*/*")]).await?;
     assert!(page.text().contains("curl -N"), "{}", page.text());
     Ok(())

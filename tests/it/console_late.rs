@@ -2,24 +2,12 @@
 
 use std::io;
 
-use events_tests::{devtools::DrivenPage, raw_client::post, sample, server_process::ServerProcess};
+use events_tests::{devtools::DrivenPage, sample, server_process::ServerProcess};
 use serde_json::{Value, json};
 
 /// All that is shown of the chosen conversation.
 const SHOWN: &str = "['#title', '#badge', '#facts', '#item-list', '#state-text', '#state-note', '#dropped'].map((name) \
                      => { const node = document.querySelector(name); return node.hidden ? '' : node.innerText; })";
-
-async fn hub(arguments: &[&str]) -> io::Result<ServerProcess> {
-    let listen = ["dev", "--no-demo", "--listen", "127.0.0.1:0"];
-    ServerProcess::events(&[&listen, arguments].concat(), &[]).await
-}
-
-async fn publish(server: &ServerProcess, lines: &[String]) -> io::Result<()> {
-    let (address, body) = (server.address(), lines.join("\n"));
-    let answer = post(address, "/publish/agui/ada", "application/x-ndjson", body).await?;
-    assert_eq!(answer.status(), 200, "{}", answer.text());
-    Ok(())
-}
 
 fn lines(events: &[Value]) -> Vec<String> {
     events.iter().map(ToString::to_string).collect()
@@ -108,12 +96,12 @@ async fn shown_in_all(tabs: &mut DrivenPage, n_tabs: usize, text: &str) -> io::R
 
 #[tokio::test]
 async fn three_tabs_show_the_same_one_of_which_has_opened_in_mid_run() -> io::Result<()> {
-    let server = hub(&[]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let name = "three_tabs_show_the_same_one_of_which_has_opened_in_mid_run";
     let Some(mut tabs) = open(name, &server, 2).await? else {
         return Ok(());
     };
-    publish(&server, &first_half()).await?;
+    server.publish("agui", "ada", &first_half()).await?;
     shown_in_all(&mut tabs, 2, "hard").await?;
     tabs.open_tab(&server.url("/?user=ada")).await?;
     let middle = shown_in_all(&mut tabs, 3, "hard").await?.to_string();
@@ -125,7 +113,7 @@ async fn three_tabs_show_the_same_one_of_which_has_opened_in_mid_run() -> io::Re
     ] {
         assert!(middle.contains(text), "{text}: {middle}");
     }
-    publish(&server, &second_half()).await?;
+    server.publish("agui", "ada", &second_half()).await?;
     let end = shown_in_all(&mut tabs, 3, "Shall I go on?")
         .await?
         .to_string();
@@ -148,25 +136,29 @@ async fn three_tabs_show_the_same_one_of_which_has_opened_in_mid_run() -> io::Re
 
 #[tokio::test]
 async fn a_tab_that_has_missed_events_is_told_the_threads_again() -> io::Result<()> {
-    let server = hub(&["--history.events", "32"]).await?;
+    let server = ServerProcess::dev(&["--history.events", "32"]).await?;
     let name = "a_tab_that_has_missed_events_is_told_the_threads_again";
     let Some(mut tabs) = open(name, &server, 2).await? else {
         return Ok(());
     };
-    publish(&server, &first_half()).await?;
+    server.publish("agui", "ada", &first_half()).await?;
     shown_in_all(&mut tabs, 2, "hard").await?;
     tabs.evaluate("document.querySelector('#cut').click()")
         .await?;
     let deltas: Vec<_> = (0..60)
         .map(|n| json!({ "type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": format!("{n} ") }))
         .collect();
-    publish(&server, &lines(&deltas)).await?;
-    publish(&server, &sample::run("other", "meanwhile", 2)).await?;
-    publish(
-        &server,
-        &lines(&[json!({ "type": "STEP_STARTED", "threadId": "t", "stepName": "again" })]),
-    )
-    .await?;
+    server.publish("agui", "ada", &lines(&deltas)).await?;
+    server
+        .publish("agui", "ada", &sample::run("other", "meanwhile", 2))
+        .await?;
+    server
+        .publish(
+            "agui",
+            "ada",
+            &lines(&[json!({ "type": "STEP_STARTED", "threadId": "t", "stepName": "again" })]),
+        )
+        .await?;
     tabs.evaluate("document.querySelector('#cut').click()")
         .await?;
     tabs.wait_until("document.querySelector('#verdict').innerText === 'Caught up: 35 missed (trimmed), and the threads were told again.'")
@@ -180,12 +172,14 @@ async fn a_tab_that_has_missed_events_is_told_the_threads_again() -> io::Result<
         .await?;
     choose(&mut tabs, "t").await?;
     shown_in_all(&mut tabs, 3, "step look, again").await?;
-    publish(
-        &server,
-        &lines(&[json!({ "type": "STEP_FINISHED", "stepName": "again" })]),
-    )
-    .await?;
-    publish(&server, &second_half()).await?;
+    server
+        .publish(
+            "agui",
+            "ada",
+            &lines(&[json!({ "type": "STEP_FINISHED", "stepName": "again" })]),
+        )
+        .await?;
+    server.publish("agui", "ada", &second_half()).await?;
     let end = shown_in_all(&mut tabs, 3, "Shall I go on?")
         .await?
         .to_string();
@@ -224,7 +218,7 @@ globalThis.started = import('/console-rejoin.js').then(({ Rejoin }) => { globalT
 ";
 
 async fn by_hand(name: &str) -> io::Result<Option<(ServerProcess, DrivenPage)>> {
-    let server = hub(&[]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let Some(mut page) = DrivenPage::open(name, &server.url("/?user=ada")).await? else {
         return Ok(None);
     };

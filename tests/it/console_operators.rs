@@ -18,19 +18,6 @@ const JSON: &str = "application/json";
 const HOSTILE: &str = "<img src=x onerror=\"document.title = 'taken'\">";
 const TURNED: &str = "eve\u{202e}drowssap";
 
-async fn hub(listen: &str, further: &[&str]) -> io::Result<ServerProcess> {
-    let arguments = ["dev", "--listen", listen];
-    ServerProcess::events(&[&arguments, further].concat(), &[]).await
-}
-
-async fn publish(server: &ServerProcess, user: &str, run: &str) -> io::Result<()> {
-    let lines = sample::run("t", run, 20).join("\n");
-    let path = format!("/publish/agui/{user}");
-    let answer = post(server.address(), &path, "application/x-ndjson", lines).await?;
-    assert_eq!(answer.status(), 200, "{}", answer.text());
-    Ok(())
-}
-
 /// A user's name as it stands in an address.
 fn encoded(name: &str) -> String {
     let letter = |byte: u8| match byte {
@@ -48,7 +35,7 @@ async fn text(page: &mut DrivenPage, selector: &str) -> io::Result<String> {
 
 #[tokio::test]
 async fn an_operator_sees_who_is_connected_and_ends_them() -> io::Result<()> {
-    let server = hub("127.0.0.1:0", &["--no-demo"]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let name = "an_operator_sees_who_is_connected_and_ends_them";
     let Some(mut page) = DrivenPage::open(name, &server.url("/#/users")).await? else {
         return Ok(());
@@ -78,6 +65,11 @@ async fn an_operator_sees_who_is_connected_and_ends_them() -> io::Result<()> {
     .await?;
     page.wait_until("row.querySelectorAll('.connections li').length === 2 && row.innerText.includes('agui, contexts')")
         .await?;
+    // By which wire each goes, and how much; a rate is known from the second look on.
+    page.wait_until(
+        "[...row.querySelectorAll('.connections li')].every((one) => /own socket[^]*sent ?\\d+ B, \\d+ B\\/s/.test(one.innerText.replace(/\\s+/g, ' ')))",
+    )
+    .await?;
     let untaken = "document.querySelectorAll('img, [onerror]').length === 0 && document.title === 'Users · events \
                    console' && document.documentElement.scrollWidth <= innerWidth && \
                    document.body.textContent.includes('eve\u{fffd}drowssap')";
@@ -99,7 +91,8 @@ async fn an_operator_sees_who_is_connected_and_ends_them() -> io::Result<()> {
         let frames = streams[stream].read_to_end(PATIENCE).await?;
         let last = frames.iter().rev().find_map(|frame| frame.json().ok());
         let last = last.unwrap_or_default();
-        assert_eq!(last["reason"], "revoked", "{user}");
+        let reason = if is_revoked { "revoked" } else { "max_age" };
+        assert_eq!(last["reason"], reason, "{user}");
     }
     page.wait_until("document.querySelector('#users-count').innerText === '2 users, 2 connections'")
         .await
@@ -121,7 +114,7 @@ async fn end(page: &mut DrivenPage, user: &str, answer: &str, is_revoked: bool) 
 
 #[tokio::test]
 async fn many_users_are_cut_to_a_list_and_found_by_a_filter() -> io::Result<()> {
-    let server = hub("127.0.0.1:0", &["--no-demo"]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let name = "many_users_are_cut_to_a_list_and_found_by_a_filter";
     let Some(mut page) = DrivenPage::open(name, &server.url("/#/users")).await? else {
         return Ok(());
@@ -148,7 +141,7 @@ async fn many_users_are_cut_to_a_list_and_found_by_a_filter() -> io::Result<()> 
 
 #[tokio::test]
 async fn the_hubs_plots_move_and_a_restart_is_no_burst() -> io::Result<()> {
-    let server = hub("127.0.0.1:0", &["--no-demo"]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let name = "the_hubs_plots_move_and_a_restart_is_no_burst";
     let Some(mut page) = DrivenPage::open(name, &server.url("/#/hub")).await? else {
         return Ok(());
@@ -164,10 +157,14 @@ async fn the_hubs_plots_move_and_a_restart_is_no_burst() -> io::Result<()> {
     page.wait_until("plot('Published').querySelector('.most').innerText === 'at most 0 /s'")
         .await?;
     let reader = RawSse::connect(server.address(), "/contexts?user=ada", &[]).await?;
-    publish(&server, "ada", "r").await?;
+    server
+        .publish("agui", "ada", &sample::run("t", "r", 20))
+        .await?;
     page.wait_until("!plot('Published').querySelector('.most').innerText.endsWith(' 0 /s')")
         .await?;
     page.wait_until("plot('Connections').querySelector('strong').innerText === '1'")
+        .await?;
+    page.wait_until("!plot('Sent').querySelector('.most').innerText.endsWith(' 0 B /s')")
         .await?;
     page.wait_until("plot('Published').querySelector('.line-0').getAttribute('d').includes('L')")
         .await?;
@@ -180,7 +177,7 @@ async fn the_hubs_plots_move_and_a_restart_is_no_burst() -> io::Result<()> {
     page.wait_until(&says("The hub is gone.")).await?;
     page.wait_until("document.querySelector('#hub-state').innerText === 'hub gone'")
         .await?;
-    let _server = hub(&address, &["--no-demo"]).await?;
+    let _server = ServerProcess::events(&["dev", "--no-demo", "--listen", &address], &[]).await?;
     page.wait_until(&says("The hub is ready.")).await?;
     page.wait_until("plot('Published').querySelector('.restart').getAttribute('d') !== ''")
         .await?;
@@ -197,7 +194,7 @@ async fn the_hubs_plots_move_and_a_restart_is_no_burst() -> io::Result<()> {
 
 #[tokio::test]
 async fn a_hub_that_drains_says_so_to_pages_that_are_open() -> io::Result<()> {
-    let server = hub("127.0.0.1:0", &["--no-demo", "--drain.window", "1s"]).await?;
+    let server = ServerProcess::dev(&["--drain.window", "1s"]).await?;
     let name = "a_hub_that_drains_says_so_to_pages_that_are_open";
     let Some(mut page) = DrivenPage::open(name, &server.url("/?user=ada")).await? else {
         return Ok(());
@@ -218,7 +215,7 @@ async fn a_hub_that_drains_says_so_to_pages_that_are_open() -> io::Result<()> {
 
 #[tokio::test]
 async fn numbers_are_written_and_metrics_read_as_they_are_meant() -> io::Result<()> {
-    let server = hub("127.0.0.1:0", &["--no-demo"]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let name = "numbers_are_written_and_metrics_read_as_they_are_meant";
     let Some(mut page) = DrivenPage::open(name, &server.url("/#/hub")).await? else {
         return Ok(());
@@ -251,7 +248,7 @@ async fn numbers_are_written_and_metrics_read_as_they_are_meant() -> io::Result<
 async fn answers_of_models_are_read_as_they_come() -> io::Result<()> {
     let upstream = LlmUpstream::start().await?;
     let provider = format!("up={}", upstream.url());
-    let server = hub("127.0.0.1:0", &["--no-demo", "--llm", &provider]).await?;
+    let server = ServerProcess::dev(&["--llm", &provider]).await?;
     let name = "answers_of_models_are_read_as_they_come";
     let Some(mut page) = DrivenPage::open(name, &server.url("/#/llm")).await? else {
         return Ok(());
@@ -295,7 +292,7 @@ async fn answers_of_models_are_read_as_they_come() -> io::Result<()> {
 
 #[tokio::test]
 async fn a_run_of_an_agent_is_begun_read_and_stopped() -> io::Result<()> {
-    let server = hub("127.0.0.1:0", &[]).await?;
+    let server = ServerProcess::events(&["dev", "--listen", "127.0.0.1:0"], &[]).await?;
     let name = "a_run_of_an_agent_is_begun_read_and_stopped";
     let Some(mut page) = DrivenPage::open(name, &server.url("/?user=ada#/agents")).await? else {
         return Ok(());
@@ -331,7 +328,7 @@ async fn a_run_of_an_agent_is_begun_read_and_stopped() -> io::Result<()> {
 
 #[tokio::test]
 async fn what_operators_see_does_not_grow_without_end() -> io::Result<()> {
-    let server = hub("127.0.0.1:0", &["--no-demo"]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let name = "what_operators_see_does_not_grow_without_end";
     let Some(mut page) = DrivenPage::open(name, &server.url("/#/llm")).await? else {
         return Ok(());

@@ -3,29 +3,10 @@
 use std::io;
 
 use events_tests::{
-    deadline::PATIENCE,
     devtools::DrivenPage,
-    server_process::{ServerProcess, events_binary},
+    tokens::{hub, token},
 };
 use serde_json::json;
-
-const SECRET: &str = "0123456789abcdef0123456789abcdef-for-tests";
-
-async fn token(user: &str, role: &str, ttl: &str) -> io::Result<String> {
-    let mut command = tokio::process::Command::new(events_binary().await?);
-    let command = command.args(["token", "--user", user, "--role", role, "--ttl", ttl]);
-    let output = command.env("EVENTS_AUTH__SECRET", SECRET).output();
-    let output = tokio::time::timeout(PATIENCE, output)
-        .await
-        .expect("it ends by itself")?;
-    assert!(output.status.success(), "{output:?}");
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-async fn hub() -> io::Result<ServerProcess> {
-    let arguments = ["serve", "--listen", "127.0.0.1:0"];
-    ServerProcess::events(&arguments, &[("EVENTS_AUTH__SECRET", SECRET)]).await
-}
 
 async fn sign(page: &mut DrivenPage, token: &str) -> io::Result<()> {
     page.wait_until("!document.querySelector('#sign').hidden")
@@ -67,7 +48,7 @@ async fn the_console_asks_for_a_token_and_shows_what_its_role_may_see() -> io::R
     ))
     .await?;
     // A subscriber watches, and is told what operators need.
-    sign(&mut page, &token("sam", "subscriber", "1h").await?).await?;
+    sign(&mut page, &token("sam", &["--role", "subscriber"]).await?).await?;
     page.wait_until("!document.querySelector('#forbidden').hidden")
         .await?;
     let role = page
@@ -85,7 +66,7 @@ async fn the_console_asks_for_a_token_and_shows_what_its_role_may_see() -> io::R
     // Another user's token begins anew, with nothing of the one before.
     page.evaluate("document.querySelector('#forget').click()")
         .await?;
-    let operator = token("olga", "operator", "1h").await?;
+    let operator = token("olga", &["--role", "operator"]).await?;
     sign(&mut page, &operator).await?;
     let is_live = "!globalThis.isBefore && document.querySelector('#who').innerText === 'olga (operator)' && \
                    document.querySelector('#connection').dataset.state === 'live'";
@@ -132,12 +113,16 @@ async fn a_token_that_expires_is_asked_for_anew_and_nothing_is_lost() -> io::Res
     let Some(mut page) = DrivenPage::open(name, &server.url("/")).await? else {
         return Ok(());
     };
-    sign(&mut page, &token("ada", "publisher", "4s").await?).await?;
+    sign(
+        &mut page,
+        &token("ada", &["--role", "publisher", "--ttl", "4s"]).await?,
+    )
+    .await?;
     page.wait_until("document.querySelector('#connection').dataset.state === 'live'")
         .await?;
     page.wait_until("document.querySelector('#sign-reason').innerText === 'The token has expired. Use a new one.'")
         .await?;
-    sign(&mut page, &token("ada", "publisher", "1h").await?).await?;
+    sign(&mut page, &token("ada", &["--role", "publisher"]).await?).await?;
     page.wait_until("document.querySelector('#connection').dataset.state === 'live'")
         .await?;
     page.evaluate("document.querySelector('#send').click()")

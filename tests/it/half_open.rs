@@ -13,10 +13,8 @@ use events_tests::network::Network;
 use events_tests::raw_client::{RawSse, Request};
 use events_tests::server_process::{ServerProcess, events_binary};
 use events_tests::skip;
-use tokio::process::Command;
+use events_tests::tokens::{self, SECRET};
 use tokio::runtime::Runtime;
-
-const SECRET: &str = "a secret that only this test knows, and long enough";
 
 fn is_soak() -> bool {
     std::env::var_os("EVENTS_SOAK").is_some_and(|value| value == "1")
@@ -29,13 +27,8 @@ struct Client {
 }
 
 async fn token(user: &str, role: &str) -> io::Result<String> {
-    let output = Command::new(events_binary().await?)
-        .args(["token", "--user", user, "--role", role])
-        .env("EVENTS_AUTH__SECRET", SECRET)
-        .output()
-        .await?;
-    let token = String::from_utf8(output.stdout).map_err(io::Error::other)?;
-    Ok(format!("Bearer {}", token.trim()))
+    let token = tokens::token(user, &["--role", role]).await?;
+    Ok(format!("Bearer {token}"))
 }
 
 /// Opens a stream over there and reads it for `time`; returns how many heartbeats came.

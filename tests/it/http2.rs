@@ -6,7 +6,8 @@ use std::{io, net::SocketAddr};
 
 use events_tests::{
     deadline::{PATIENCE, within},
-    hub::Hub,
+    hub::{Hub, takes_over},
+    raw_client::{RawSse, Request, get},
     sample,
 };
 use tokio::{
@@ -308,4 +309,53 @@ async fn a_head_that_is_too_large_or_never_ends_is_refused() -> io::Result<()> {
     })
     .await?;
     is_well(&hub, "r").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_see_by_which_wire_a_stream_goes_and_how_much() -> io::Result<()> {
+    let hub = Hub::plain().await?;
+    let run = sample::run("t", "r", 20);
+    let (begun, rest) = run.split_first().expect("a run");
+    hub.publish_lines("ada", &[begun.clone()]).await?;
+    let mut own_socket = hub.stream("/agui?user=ada&thread=t").await?;
+    let input =
+        r#"{"threadId":"t","runId":"mine","state":{},"messages":[],"tools":[],"context":[]}"#;
+    let joining = Request::post("/agui/connect?user=ada", "application/json", input);
+    let mut joined = RawSse::open(hub.address(), &joining).await?;
+    let mut client = Http2::connect(hub.address(), &[]).await?;
+    client.get(1, "/contexts?user=ada").await?;
+    client.read_until(1, "CONTEXTS_SNAPSHOT").await?;
+    let ids = hub.publish_lines("ada", rest).await?;
+    let last = format!("id: {}\n", ids.last().expect("ids"));
+    client.read_until(1, &last).await?;
+    for _ in 0..run.len() {
+        own_socket.next_event(PATIENCE).await?;
+    }
+    joined.read_to_end(PATIENCE).await?;
+
+    let rows = get(hub.address(), "/connections?user=ada", &[]).await?;
+    let rows = rows.json()?;
+    let of = |stream: &str| {
+        let mut rows = rows.as_array().expect("a list").iter();
+        rows.find(|row| row["stream"] == stream).expect("a row")
+    };
+    let own = if takes_over() { "taken_over" } else { "http1" };
+    assert_eq!(of("agui")["transport"], own, "{rows}");
+    assert_eq!(of("agui")["written_bytes"], own_socket.n_bytes(), "{rows}");
+    assert_eq!(of("contexts")["transport"], "http2", "{rows}");
+
+    drop((own_socket, client));
+    hub.wait_for_connections("ada", 0).await?;
+    let page = get(hub.address(), "/metrics?user=ada", &[]).await?.text();
+    let n_bytes = |transport: &str| -> u64 {
+        let name = format!("events_written_bytes_total{{transport=\"{transport}\"}} ");
+        let value = page.lines().find_map(|line| line.strip_prefix(&*name));
+        value.and_then(|value| value.parse().ok()).expect(transport)
+    };
+    let n_read = n_bytes("taken_over") + n_bytes("http1");
+    let (first, second) = (of("agui")["written_bytes"].as_u64(), joined.n_bytes());
+    assert_eq!(Some(n_read), first.map(|first| first + second as u64));
+    assert!(n_bytes("http1") >= second as u64, "{page}");
+    assert!(n_bytes("http2") >= of("contexts")["written_bytes"].as_u64().expect("a count"));
+    Ok(())
 }

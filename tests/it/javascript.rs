@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr};
 use events_tests::{
     deadline::{PATIENCE, within},
     devtools::DrivenPage,
+    hub::ids_of,
     raw_client::{RawSse, get, post},
     sample,
     server_process::ServerProcess,
@@ -24,22 +25,12 @@ const FOLLOW: &str = "import('/events.js').then(({ connect }) => { window.seen =
                       seen.push(event.id), onGap: (gap) => gaps.push(gap.reason), onState: (state) => \
                       states.push(state.state) }); })";
 
-async fn hub(arguments: &[&str]) -> io::Result<ServerProcess> {
-    let arguments = [&["dev", "--no-demo"], arguments].concat();
-    ServerProcess::events(&arguments, &[]).await
-}
-
 async fn publish(address: SocketAddr, run: &str, n_deltas: usize) -> io::Result<Vec<String>> {
     let lines = sample::run("t", run, n_deltas).join("\n");
     let path = "/publish/agui/ada";
     let answer = post(address, path, "application/x-ndjson", lines).await?;
     assert_eq!(answer.status(), 200, "{}", answer.text());
-    let answer = answer.json()?;
-    let ids = answer["ids"].as_array().cloned().unwrap_or_default();
-    Ok(ids
-        .iter()
-        .filter_map(|id| id.as_str().map(str::to_owned))
-        .collect())
+    Ok(ids_of(&answer.json()?))
 }
 
 /// Whether the page is there, and no longer the blank one before it.
@@ -93,7 +84,7 @@ async fn leader(page: &mut DrivenPage, tabs: &[usize]) -> io::Result<usize> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twelve_tabs_have_one_connection_and_lose_nothing_when_the_leader_goes() -> io::Result<()> {
-    let server = hub(&["--listen", "127.0.0.1:0"]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let address = server.address();
     let name = "twelve_tabs_have_one_connection_and_lose_nothing_when_the_leader_goes";
     let Some(mut page) = DrivenPage::open(name, &server.url(PAGE)).await? else {
@@ -147,7 +138,7 @@ async fn twelve_tabs_have_one_connection_and_lose_nothing_when_the_leader_goes()
 
 #[tokio::test]
 async fn tabs_of_a_thread_are_told_its_state_and_then_share() -> io::Result<()> {
-    let server = hub(&["--listen", "127.0.0.1:0"]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let address = server.address();
     let name = "tabs_of_a_thread_are_told_its_state_and_then_share";
     publish(address, "before", 3).await?;
@@ -180,7 +171,7 @@ async fn tabs_of_a_thread_are_told_its_state_and_then_share() -> io::Result<()> 
 
 #[tokio::test]
 async fn a_reloaded_page_goes_on_from_its_cursor() -> io::Result<()> {
-    let server = hub(&["--listen", "127.0.0.1:0"]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let address = server.address();
     let name = "a_reloaded_page_goes_on_from_its_cursor";
     let Some(mut page) = DrivenPage::open(name, &server.url(PAGE)).await? else {
@@ -205,7 +196,7 @@ async fn a_reloaded_page_goes_on_from_its_cursor() -> io::Result<()> {
 async fn tabs_come_back_to_a_hub_that_was_killed() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     let log = format!("disk:{}", folder.path().join("log").display());
-    let mut server = hub(&["--listen", "127.0.0.1:0", "--log", &log]).await?;
+    let mut server = ServerProcess::dev(&["--log", &log]).await?;
     let address = server.address();
     let name = "tabs_come_back_to_a_hub_that_was_killed";
     let Some(mut page) = DrivenPage::open(name, &server.url(PAGE)).await? else {
@@ -221,7 +212,18 @@ async fn tabs_come_back_to_a_hub_that_was_killed() -> io::Result<()> {
     let mut ids = publish(address, "first", 5).await?;
     server.signal("KILL").await?;
     server.wait(PATIENCE).await?;
-    let server = hub(&["--listen", &address.to_string(), "--log", &log]).await?;
+    let server = ServerProcess::events(
+        &[
+            "dev",
+            "--no-demo",
+            "--listen",
+            &address.to_string(),
+            "--log",
+            &log,
+        ],
+        &[],
+    )
+    .await?;
     ids.extend(publish(address, "second", 5).await?);
     for tab in 0..3 {
         has_seen(&mut page, tab, &ids).await?;
@@ -231,13 +233,7 @@ async fn tabs_come_back_to_a_hub_that_was_killed() -> io::Result<()> {
 
 #[tokio::test]
 async fn a_tab_over_the_cap_waits_and_gets_in() -> io::Result<()> {
-    let server = hub(&[
-        "--listen",
-        "127.0.0.1:0",
-        "--limits.connections_per_user",
-        "1",
-    ])
-    .await?;
+    let server = ServerProcess::dev(&["--limits.connections_per_user", "1"]).await?;
     let name = "a_tab_over_the_cap_waits_and_gets_in";
     let other = RawSse::connect(server.address(), "/agui?user=ada", &[]).await?;
     let Some(mut page) = DrivenPage::open(name, &server.url(PAGE)).await? else {
@@ -268,7 +264,7 @@ fn of_the_readme() -> io::Result<String> {
 
 #[tokio::test]
 async fn the_block_of_the_readme_shows_a_run() -> io::Result<()> {
-    let server = hub(&["--listen", "127.0.0.1:0"]).await?;
+    let server = ServerProcess::dev(&[]).await?;
     let name = "the_block_of_the_readme_shows_a_run";
     let Some(mut page) = DrivenPage::open(name, &server.url(PAGE)).await? else {
         return Ok(());

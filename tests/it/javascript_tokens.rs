@@ -3,38 +3,20 @@
 use std::{io, time::Duration};
 
 use events_tests::{
-    deadline::PATIENCE,
     devtools::DrivenPage,
     raw_client::Request,
     report_server::ReportServer,
     sample,
-    server_process::{ServerProcess, events_binary},
+    server_process::ServerProcess,
+    tokens::{hub, token},
 };
 use serde_json::json;
-
-const SECRET: &str = "0123456789abcdef0123456789abcdef-for-tests";
 
 /// How long a stream lives before it is cut; `EVENTS_CUT_AFTER` says how many seconds, such as 60.
 fn cut_after() -> Duration {
     let seconds = std::env::var("EVENTS_CUT_AFTER").ok();
     let seconds = seconds.and_then(|seconds| seconds.parse().ok());
     Duration::from_secs(seconds.unwrap_or(0))
-}
-
-async fn token(user: &str, more: &[&str]) -> io::Result<String> {
-    let mut command = tokio::process::Command::new(events_binary().await?);
-    let command = command.args(["token", "--user", user]).args(more);
-    let output = command.env("EVENTS_AUTH__SECRET", SECRET).output();
-    let output = tokio::time::timeout(PATIENCE, output)
-        .await
-        .expect("it ends by itself")?;
-    assert!(output.status.success(), "{output:?}");
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-async fn hub() -> io::Result<ServerProcess> {
-    let arguments = ["serve", "--listen", "127.0.0.1:0"];
-    ServerProcess::events(&arguments, &[("EVENTS_AUTH__SECRET", SECRET)]).await
 }
 
 async fn publish(server: &ServerProcess, token: &str, run: &str) -> io::Result<Vec<String>> {

@@ -8,16 +8,15 @@ use std::time::Duration;
 use events_axum::Role;
 use events_axum::auth::{Grant, Secret};
 use events_tests::deadline::{PATIENCE, within};
-use events_tests::raw_client::{RawSse, Request, get};
+use events_tests::raw_client::{RawSse, Request};
 use events_tests::server_process::{ServerProcess, events_binary};
 use events_tests::tls_front::TlsFront;
+use events_tests::tokens::SECRET;
 use futures_util::future::join_all;
 use tempfile::TempDir;
 use tokio::time::{Instant, interval};
 
 use issuer::{KeyServer, Mood, Signer};
-
-const SECRET: &str = "0123456789abcdef0123456789abcdef-for-tests";
 
 /// An issuer's server behind TLS, whose authority only the hub is told of.
 struct Issuer {
@@ -58,17 +57,45 @@ impl Issuer {
     }
 }
 
+fn signed(request: Request, token: &str) -> Request {
+    request.header("authorization", &format!("Bearer {token}"))
+}
+
 async fn status(hub: &ServerProcess, token: &str) -> io::Result<u16> {
-    let bearer = format!("Bearer {token}");
-    let headers = [("authorization", &*bearer)];
-    Ok(get(hub.address(), "/agui/threads", &headers)
-        .await?
-        .status())
+    let request = signed(Request::get("/agui/threads"), token);
+    Ok(request.send(hub.address()).await?.status())
 }
 
 async fn open(hub: &ServerProcess, token: &str) -> io::Result<RawSse> {
-    let request = Request::get("/contexts").header("authorization", &format!("Bearer {token}"));
-    RawSse::open(hub.address(), &request).await
+    RawSse::open(hub.address(), &signed(Request::get("/contexts"), token)).await
+}
+
+/// Checks that the hub refuses tokens that name keys which nobody has, so many at once.
+async fn refuses_made_up_keys(
+    hub: &ServerProcess,
+    key: &Signer,
+    n_tokens: usize,
+) -> io::Result<()> {
+    let answers = join_all((0..n_tokens).map(|n| {
+        let token = key.token("ada", 60, Some(&format!("made-up-{n}")));
+        async move { status(hub, &token).await }
+    }));
+    for answer in answers.await {
+        assert_eq!(answer?, 401);
+    }
+    Ok(())
+}
+
+/// Waits until the hub takes what a key has signed.
+async fn until_taken(hub: &ServerProcess, key: &Signer) -> io::Result<()> {
+    let mut ticks = interval(Duration::from_millis(10));
+    within("the key", PATIENCE, async {
+        while status(hub, &key.token("ada", 60, None)).await? != 200 {
+            ticks.tick().await;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Publishes for a user with a token of the hub's own secret.
@@ -84,12 +111,8 @@ async fn publish(hub: &ServerProcess, user: &str) -> io::Result<()> {
     };
     let token = grant.sign(&Secret::new(SECRET.as_bytes()).expect("long"), None, None);
     let event = r#"{"type":"CONTEXT_UPDATED","timestamp":1,"contextId":"c","name":"told"}"#;
-    let request = Request::post(
-        &format!("/publish/system/{user}"),
-        "application/json",
-        event,
-    );
-    let request = request.header("authorization", &format!("Bearer {token}"));
+    let path = format!("/publish/system/{user}");
+    let request = signed(Request::post(&path, "application/json", event), &token);
     let answer = request.send(hub.address()).await?;
     assert_eq!(answer.status(), 200, "{}", answer.text());
     Ok(())
@@ -140,14 +163,7 @@ async fn keys_rotate_over_tls_and_no_failure_of_their_server_takes_one_away() ->
     issuer.server.turn(Mood::Says(new.jwks()));
     issuer.server.until_asked(1).await?;
     let (before, begun) = (issuer.server.n_asked(), Instant::now());
-    let unknown = join_all((0..300).map(|n| {
-        let token = old.token("ada", 60, Some(&format!("made-up-{n}")));
-        let hub = &hub;
-        async move { status(hub, &token).await }
-    }));
-    for answer in unknown.await {
-        assert_eq!(answer?, 401);
-    }
+    refuses_made_up_keys(&hub, &old, 300).await?;
     let n_asked = issuer.server.n_asked() - before;
     let seconds = begun.elapsed().as_secs();
     println!(
@@ -157,14 +173,7 @@ async fn keys_rotate_over_tls_and_no_failure_of_their_server_takes_one_away() ->
     assert!(n_asked as u64 <= seconds + 1, "{n_asked} in {seconds} s");
 
     // The new key opens, the old one does not any more.
-    let mut ticks = interval(Duration::from_millis(10));
-    within("the new key", PATIENCE, async {
-        while status(&hub, &new.token("ada", 60, None)).await? != 200 {
-            ticks.tick().await;
-        }
-        Ok(())
-    })
-    .await?;
+    until_taken(&hub, &new).await?;
     assert_eq!(status(&hub, &old.token("ada", 60, None)).await?, 401);
 
     // Streams live as long as their own tokens.
@@ -197,14 +206,7 @@ async fn unknown_keys_do_not_make_the_hub_ask_more_often() -> io::Result<()> {
     let key = Signer::new("known");
     let issuer = Issuer::start(Mood::Says(key.jwks())).await?;
     let hub = issuer.hub("5m").await?;
-    let answers = join_all((0..200).map(|n| {
-        let token = key.token("ada", 60, Some(&format!("made-up-{n}")));
-        let hub = &hub;
-        async move { status(hub, &token).await }
-    }));
-    for answer in answers.await {
-        assert_eq!(answer?, 401);
-    }
+    refuses_made_up_keys(&hub, &key, 200).await?;
     assert_eq!(status(&hub, &key.token("ada", 60, None)).await?, 200);
     assert_eq!(issuer.server.n_asked(), 1, "the one of the start");
     Ok(())
@@ -218,14 +220,7 @@ async fn keys_that_cannot_be_read_at_the_start_are_said_or_asked_for_again() -> 
     let hub = issuer.hub("1s").await?;
     assert_eq!(status(&hub, &key.token("ada", 60, None)).await?, 401);
     issuer.server.turn(Mood::Says(key.jwks()));
-    let mut ticks = interval(Duration::from_millis(10));
-    within("the keys", PATIENCE, async {
-        while status(&hub, &key.token("ada", 60, None)).await? != 200 {
-            ticks.tick().await;
-        }
-        Ok(())
-    })
-    .await?;
+    until_taken(&hub, &key).await?;
     drop(hub);
     // What is there and wrong is a mistake of whoever wrote the settings.
     for (mood, words) in [

@@ -17,16 +17,7 @@ const JSON: &str = "application/json";
 async fn hub(further: &[&str]) -> io::Result<(LlmUpstream, ServerProcess)> {
     let upstream = LlmUpstream::start().await?;
     let provider = format!("up={}", upstream.url());
-    let mut arguments = vec![
-        "dev",
-        "--no-demo",
-        "--listen",
-        "127.0.0.1:0",
-        "--llm",
-        &provider,
-    ];
-    arguments.extend(further);
-    let server = ServerProcess::events(&arguments, &[]).await?;
+    let server = ServerProcess::dev(&[&["--llm", &provider], further].concat()).await?;
     Ok((upstream, server))
 }
 

@@ -59,7 +59,7 @@ async fn the_likeliest_mistakes_are_answered_as_the_page_says() -> io::Result<()
     let page = fs::read_to_string(workspace_root().join("docs/mistakes.md"))?;
     let mistakes = table(&page);
     assert!(mistakes.len() >= 20, "{} lines", mistakes.len());
-    let hub = ServerProcess::events(&["dev", "--no-demo", "--listen", "127.0.0.1:0"], &[]).await?;
+    let hub = ServerProcess::dev(&[]).await?;
     let here = hub.address().to_string();
     let folder = tempfile::tempdir()?;
     let mut path =

@@ -97,13 +97,15 @@ async fn an_archive_has_what_a_machine_needs_and_its_sum_is_right() -> io::Resul
         .env("EVENTS_AUTH__SECRET", "0123456789abcdef0123456789abcdef"))
     .await?;
     if let Some(bash) = program("bash") {
-        run(Command::new(bash)
-            .arg("-n")
+        let loaded = run(Command::new(bash)
+            .args(["--norc", "-c", "source \"$0\" && complete -p events"])
             .arg(folder.join("completions/events.bash")))
         .await?;
+        assert!(loaded.contains("_events"), "{loaded}");
     }
     for file in [
         "README.md",
+        "ARCHITECTURE.md",
         "LICENSE-MIT",
         "LICENSE-APACHE",
         "Containerfile",

@@ -172,7 +172,7 @@ async fn step(page: &mut DrivenPage, name: &str) -> io::Result<f64> {
 
 /// A first event within 200 ms of being published, and none lost or repeated when the proxy goes and comes back.
 async fn carries_a_stream(name: &str, kind: Kind, program: PathBuf) -> io::Result<()> {
-    let hub = ServerProcess::events(&["dev", "--no-demo", "--listen", "127.0.0.1:0"], &[]).await?;
+    let hub = ServerProcess::dev(&[]).await?;
     let mut proxy = Proxy::start(kind, program, hub.address()).await?;
     let Some(mut page) = open(name, &proxy).await? else {
         return Ok(());
@@ -187,6 +187,7 @@ async fn carries_a_stream(name: &str, kind: Kind, program: PathBuf) -> io::Resul
         best = best.min(step(&mut page, &step_name).await?);
         expected.push(step_name);
     }
+    println!("{kind:?}: an event is in the page {best:.1} ms after it was sent, at best of 5");
     assert!(best <= PROMPT_MS, "{kind:?}: {best} ms at best");
 
     proxy.kill().await?;

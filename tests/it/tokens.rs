@@ -6,9 +6,8 @@ use events_tests::{
     deadline::PATIENCE,
     raw_client::{RawSse, Request, get, post},
     server_process::{ServerProcess, events_binary},
+    tokens::{SECRET, token},
 };
-
-const SECRET: &str = "0123456789abcdef0123456789abcdef-for-tests";
 
 async fn run(args: &[&str], environment: &[(&str, &str)]) -> io::Result<Output> {
     let program = tokio::process::Command::new(events_binary().await?)
@@ -19,13 +18,6 @@ async fn run(args: &[&str], environment: &[(&str, &str)]) -> io::Result<Output> 
     tokio::time::timeout(PATIENCE, program)
         .await
         .expect("it ends by itself")
-}
-
-async fn token(args: &[&str]) -> io::Result<String> {
-    let args = [&["token"], args].concat();
-    let output = run(&args, &[("EVENTS_AUTH__SECRET", SECRET)]).await?;
-    assert!(output.status.success(), "{output:?}");
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 #[tokio::test]
@@ -64,8 +56,8 @@ async fn a_token_opens_streams_until_it_ends_and_stands_in_no_log() -> io::Resul
     let mut server = ServerProcess::start("sh", &arguments, &environment).await?;
     let address = server.address();
 
-    let ada = token(&["--user", "ada", "--role", "publisher", "--for", "team-*"]).await?;
-    let short = token(&["--user", "ada", "--ttl", "2s"]).await?;
+    let ada = token("ada", &["--role", "publisher", "--for", "team-*"]).await?;
+    let short = token("ada", &["--ttl", "2s"]).await?;
     let bearer = |token: &str| format!("Bearer {token}");
     assert_eq!(get(address, "/agui", &[]).await?.status(), 401);
     let event = r#"{"type":"RUN_STARTED","threadId":"t","runId":"r"}"#;

@@ -53,6 +53,7 @@ pub mod storm;
 pub mod tck_agent;
 pub mod terminal;
 pub mod tls_front;
+pub mod tokens;
 
 /// The programs of the README, as tests of documents.
 #[cfg(doctest)]

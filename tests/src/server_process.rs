@@ -11,6 +11,8 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::deadline::{PATIENCE, within};
+use crate::hub::ids_of;
+use crate::raw_client::post;
 use crate::skip;
 
 /// What the ready line begins with; the address follows.
@@ -85,6 +87,44 @@ impl ServerProcess {
     /// As [`ServerProcess::start`].
     pub async fn events(arguments: &[&str], environment: &[(&str, &str)]) -> io::Result<Self> {
         Self::start(events_binary().await?, arguments, environment).await
+    }
+
+    /// Starts `events dev` on a free port and without a demo; `further` are its other options.
+    ///
+    /// # Errors
+    ///
+    /// As [`ServerProcess::events`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`ServerProcess::start`].
+    pub async fn dev(further: &[&str]) -> io::Result<Self> {
+        let arguments = ["dev", "--no-demo", "--listen", "127.0.0.1:0"];
+        Self::events(&[&arguments, further].concat(), &[]).await
+    }
+
+    /// Publishes events, one a line, to a stream of a user, and returns their ids.
+    ///
+    /// # Errors
+    ///
+    /// When the hub does not take them all.
+    ///
+    /// # Cancel safety
+    ///
+    /// They may be published or not.
+    pub async fn publish(
+        &self,
+        stream: &str,
+        user: &str,
+        lines: &[String],
+    ) -> io::Result<Vec<String>> {
+        let path = format!("/publish/{stream}/{user}");
+        let body = lines.join("\n");
+        let answer = post(self.address, &path, "application/x-ndjson", body).await?;
+        if answer.status() != 200 {
+            return Err(io::Error::other(answer.text()));
+        }
+        Ok(ids_of(&answer.json()?))
     }
 
     /// Returns where the server listens.

@@ -30,8 +30,9 @@ use crate::{
     heartbeat::Heartbeat,
     query::HeartbeatForm,
     source::{Source, Step},
-    tally::Tally,
+    tally::{Tally, reason_name},
     tenure::Tenure,
+    transport,
 };
 
 use held::Held;
@@ -192,6 +193,7 @@ impl EventBody {
             return Poll::Ready(Some(out.into()));
         }
         ready!(self.poll_heartbeat(context));
+        self.tally.settle(self.manner.state.as_ref());
         match self.manner.heartbeat_form {
             HeartbeatForm::Comment => encode_heartbeat_comment(&mut out),
             HeartbeatForm::Event => encode_heartbeat_event(&mut out),
@@ -360,8 +362,17 @@ impl Body for EventBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let bytes = ready!(self.poll_bytes(context));
-        self.has_spoken = true;
+        let me = &mut *self;
+        let transport = transport::here();
+        if me.tally.goes_by(transport, me.manner.state.as_ref()) {
+            me.source.note_written(transport, 0);
+        }
+        let bytes = ready!(me.poll_bytes(context));
+        me.has_spoken = true;
+        if let Some(Ok(bytes)) = &bytes {
+            me.source.note_written(transport, bytes.len());
+            me.tally.sent(bytes.len(), me.manner.state.as_ref());
+        }
         Poll::Ready(bytes.map(|bytes| bytes.map(Frame::data)))
     }
 }
@@ -375,17 +386,5 @@ impl Drop for EventBody {
         if let Some(state) = state {
             state.inner.metrics.ended(self.manner.name.clone(), end);
         }
-    }
-}
-
-const fn reason_name(reason: ClosingReason) -> &'static str {
-    match reason {
-        ClosingReason::Draining => "draining",
-        ClosingReason::TokenExpired => "token_expired",
-        ClosingReason::Revoked => "revoked",
-        ClosingReason::Replaced => "replaced",
-        ClosingReason::Slow => "slow",
-        ClosingReason::MaxAge => "max_age",
-        _ => "other",
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     head::come_back_later,
     metrics::Bound,
     query::StreamQuery,
+    revocations::Ended,
     source::{Source, Step},
     streams::stream,
 };
@@ -101,10 +102,19 @@ fn begun(drain: Drain) -> Pin<Box<dyn Future<Output = ()> + Send>> {
 }
 
 /// Waits until the user's streams are ended.
-fn closed(state: &StreamState, user: UserId) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+fn closed(
+    state: &StreamState,
+    user: UserId,
+) -> Pin<Box<dyn Future<Output = ClosingReason> + Send>> {
     // Listens from here on, not from the first poll.
-    let mut closings = state.inner.revocations.closings(user);
-    Box::pin(async move { closings.next().await })
+    let since_ms = state.router().clock().now_ms();
+    let mut closings = state.inner.revocations.closings(user, since_ms);
+    Box::pin(async move {
+        match closings.next().await {
+            Ended::Revoked => ClosingReason::Revoked,
+            Ended::Closed { .. } => ClosingReason::MaxAge,
+        }
+    })
 }
 
 /// Frames on their way to one client.
@@ -121,7 +131,7 @@ pub(crate) struct Frames {
     /// Wakes the body when a drain begins; nothing else does while no frame comes.
     drain: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Completes when the user's streams are ended.
-    closed: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    closed: Option<Pin<Box<dyn Future<Output = ClosingReason> + Send>>>,
 }
 
 impl Frames {
@@ -142,10 +152,10 @@ impl Frames {
             context.waker().wake_by_ref();
         }
         if let Some(closed) = &mut self.closed
-            && closed.as_mut().poll(context).is_ready()
+            && let Poll::Ready(reason) = closed.as_mut().poll(context)
         {
             self.closed = None;
-            return Poll::Ready(Step::Closed(ClosingReason::Revoked));
+            return Poll::Ready(Step::Closed(reason));
         }
         if let Some(rest) = &mut self.rest {
             ready!(rest.as_mut().poll(context));

@@ -14,6 +14,10 @@ use events_sse::{Closing, ClosingReason, encode_comment, encode_id_only, encode_
 /// into its own endless answers. The body is the same then, with all layers around it; what changes is who writes it:
 /// `Connection: close` is in the head, and while the answer goes on nothing that the client sends is read.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(
+    not(feature = "serve"),
+    expect(unreachable_pub, reason = "it has its public name in `serve`")
+)]
 pub struct TakeOver;
 
 /// The reconnection time that clients are told, in milliseconds; drawn for each connection.

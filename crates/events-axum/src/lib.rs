@@ -76,6 +76,7 @@ mod state;
 mod streams;
 mod tally;
 mod tenure;
+mod transport;
 mod wrapped;
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use crate::{
     admission::Cost,
     metrics::Bound,
     publish::{Target, with_id},
+    revocations::Ended,
 };
 
 /// Lines that go into the log together: the queue of a user there is for several producers.
@@ -68,8 +69,9 @@ struct Live {
     under_way: Option<UnderWay>,
     /// Nothing more is read before this: what has come is more than may be published in the time.
     rests_until: Option<Instant>,
-    /// Completes when whoever publishes may not go on: the token has expired or was revoked.
-    is_over: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Completes when whoever publishes may not go on, and says why: the token has expired or was revoked, or an
+    /// operator has closed the request.
+    is_over: Pin<Box<dyn Future<Output = Problem> + Send>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -133,18 +135,22 @@ pub(crate) async fn publish_live(
 }
 
 /// Completes when whoever publishes may not go on. It listens from the call on.
-fn over(state: &StreamState, target: &Target) -> impl Future<Output = ()> + Send + use<> {
+fn over(state: &StreamState, target: &Target) -> impl Future<Output = Problem> + Send + use<> {
     let tenure = target.tenure;
-    let mut closings = state.inner.revocations.closings(target.publisher.clone());
+    let (publisher, since_ms) = (target.publisher.clone(), state.router().clock().now_ms());
+    let mut closings = state.inner.revocations.closings(publisher, since_ms);
     let (state, publisher) = (state.clone(), target.publisher.clone());
     async move {
         let covers = |issued_ms| state.inner.revocations.covers(&publisher, issued_ms);
         if tenure.issued_ms.is_some_and(covers) {
-            return;
+            return Problem::bad_token();
         }
         tokio::select! {
-            () = closings.next() => {}
-            () = tenure.ended() => {}
+            ended = closings.next() => match ended {
+                Ended::Revoked => Problem::bad_token(),
+                Ended::Closed { .. } => Problem::closed(),
+            },
+            () = tenure.ended() => Problem::bad_token(),
         }
     }
 }
@@ -196,9 +202,7 @@ impl Live {
                     // Line 0 is none of the producer's: what it has not had an answer for, it sends again elsewhere.
                     return Some(self.stop(Problem::draining()));
                 }
-                () = &mut self.is_over, if is_free => {
-                    return Some(self.stop(Problem::bad_token()));
-                }
+                problem = &mut self.is_over, if is_free => return Some(self.stop(problem)),
                 () = sleep(idle), if is_free && self.rests_until.is_none() => {
                     let detail = format!(
                         "nothing was sent for {} s: send a line that begins with a colon now and then",
@@ -224,8 +228,8 @@ impl Live {
         if self.state.is_draining() {
             return self.stop(Problem::draining());
         }
-        if (&mut self.is_over).now_or_never().is_some() {
-            return self.stop(Problem::bad_token());
+        if let Some(problem) = (&mut self.is_over).now_or_never() {
+            return self.stop(problem);
         }
         let mut refused = Vec::new();
         let (mut numbers, mut items, mut starts) = (Vec::new(), Vec::new(), None);

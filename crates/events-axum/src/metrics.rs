@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use events_broadcast::Transport;
 use events_sse::GapReason;
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -158,6 +159,8 @@ pub(crate) struct Metrics {
     pub(crate) gaps: Family<ToldGap, Counter>,
     pub(crate) lag: Histogram,
     pub(crate) publishes: Family<PublishEnd, Counter>,
+    /// Bytes of streams, by the number of the transport.
+    written: [Counter; Transport::ALL.len()],
 }
 
 impl Default for Metrics {
@@ -174,6 +177,7 @@ impl Default for Metrics {
             gaps: Family::default(),
             lag: Histogram::new(LAGS),
             publishes: Family::default(),
+            written: Default::default(),
         }
     }
 }
@@ -227,6 +231,22 @@ impl Metrics {
         // Clocks of replicas differ.
         let lag_ms = u32::try_from(lag_ms.max(0)).unwrap_or(u32::MAX);
         self.lag.observe(f64::from(lag_ms) / 1_000.0);
+    }
+
+    /// Counts bytes of a stream that were handed to its connection.
+    pub(crate) fn wrote(&self, transport: Transport, n_bytes: u32) {
+        self.written[transport as usize].inc_by(u64::from(n_bytes));
+    }
+
+    /// Returns what was counted for each transport.
+    pub(crate) fn written_bytes(&self) -> Family<[(&'static str, &'static str); 1], Counter> {
+        let family = Family::<[(&str, &str); 1], Counter>::default();
+        for (transport, counter) in Transport::ALL.into_iter().zip(&self.written) {
+            family
+                .get_or_create(&[("transport", transport.as_str())])
+                .inc_by(counter.get());
+        }
+        family
     }
 
     pub(crate) fn published(&self, stream: &'static str, status: u16) {

@@ -168,6 +168,11 @@ fn registry(state: &StreamState) -> Registry {
         metrics.lag.clone(),
     );
     registry.register(
+        "written_bytes",
+        "Bytes of streams that were handed to their connections, without the framing of HTTP, by transport",
+        metrics.written_bytes(),
+    );
+    registry.register(
         "publishes",
         "Publish requests, and lines of live ones, by stream and status",
         metrics.publishes.clone(),
@@ -273,6 +278,10 @@ struct Connection {
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
     lag: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transport: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written_bytes: Option<u64>,
 }
 
 impl From<ConnectionInfo> for Connection {
@@ -285,6 +294,8 @@ impl From<ConnectionInfo> for Connection {
             since_ms: info.since_ms,
             cursor: info.cursor.map(|cursor| cursor.to_string()),
             lag: info.lag,
+            transport: info.written.map(|written| written.transport.as_str()),
+            written_bytes: info.written.map(|written| written.n_bytes),
         }
     }
 }

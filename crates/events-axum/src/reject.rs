@@ -105,6 +105,15 @@ impl Problem {
         .retry_after(1)
     }
 
+    /// An operator has closed what the request had begun, and has revoked nothing.
+    pub(crate) fn closed() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "an operator has closed this request; nothing was revoked: send what has no answer again",
+        )
+        .retry_after(1)
+    }
+
     /// The log does not say whose tokens were revoked.
     #[cfg(feature = "auth")]
     pub(crate) fn not_known() -> Self {

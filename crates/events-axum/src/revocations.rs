@@ -23,7 +23,7 @@ const MAX_BEHIND: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct Revocations {
     known: Mutex<Known>,
-    closings: broadcast::Sender<UserId>,
+    closings: broadcast::Sender<(UserId, Ended)>,
     /// Whether others revoke as well, by a log that is followed.
     is_shared: AtomicBool,
     /// The turn of the log after which all of them were read; 0 before the first time.
@@ -41,11 +41,21 @@ struct Known {
     of_everybody: Option<i64>,
 }
 
+/// How an operator has ended what a user had open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// What opened it is refused from now on.
+    Revoked,
+    /// It was open at this moment; what opened it is as good as before.
+    Closed { at_ms: i64 },
+}
+
 /// Tells one listener when the streams of its user are ended.
 #[derive(Debug)]
 pub(crate) struct Closings {
     user: UserId,
-    closings: broadcast::Receiver<UserId>,
+    since_ms: i64,
+    closings: broadcast::Receiver<(UserId, Ended)>,
 }
 
 impl Default for Revocations {
@@ -144,16 +154,17 @@ impl Revocations {
             .is_some_and(|revoked_ms| issued_ms <= revoked_ms)
     }
 
-    /// Tells the listeners of a user that the user's streams are ended.
-    pub(crate) fn close(&self, user: &UserId) {
+    /// Tells the listeners of a user that what the user has open is ended.
+    pub(crate) fn end(&self, user: &UserId, ended: Ended) {
         // Nobody listens is no failure.
-        let _n_listeners = self.closings.send(user.clone());
+        let _n_listeners = self.closings.send((user.clone(), ended));
     }
 
-    /// Listens from now on.
-    pub(crate) fn closings(&self, user: UserId) -> Closings {
+    /// Listens from now on, for what is open since this moment.
+    pub(crate) fn closings(&self, user: UserId, since_ms: i64) -> Closings {
         Closings {
             user,
+            since_ms,
             closings: self.closings.subscribe(),
         }
     }
@@ -176,16 +187,22 @@ impl Known {
 }
 
 impl Closings {
-    /// Waits until the user's streams are ended.
+    /// Waits until what the user has open is ended, and returns how.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost.
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Ended {
         loop {
             match self.closings.recv().await {
-                Ok(user) if user != self.user => {}
-                _ => return,
+                Ok((user, _)) if user != self.user => {}
+                Ok((_, Ended::Closed { at_ms })) if at_ms < self.since_ms => {}
+                Ok((_, ended)) => return ended,
+                // Who comes back with what was revoked is refused.
+                Err(_behind) => {
+                    let at_ms = self.since_ms;
+                    return Ended::Closed { at_ms };
+                }
             }
         }
     }

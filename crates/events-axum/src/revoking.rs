@@ -12,7 +12,7 @@ use events_core::UserId;
 use events_models::SystemEvent;
 use events_sse::ClosingReason;
 
-use crate::{Bound, Problem, RequestContext, StreamState};
+use crate::{Bound, Problem, RequestContext, StreamState, revocations::Ended};
 
 /// Whose log has the revocations.
 pub(crate) const KEEPER: &str = "\u{1}revocations";
@@ -39,10 +39,11 @@ impl StreamState {
         Ok(n_ended)
     }
 
-    /// Ends a user's streams, on all replicas that share the log. Returns how many were ended here.
+    /// Ends a user's streams, with `closing: max_age`, on all replicas that share the log: what opened them stays good,
+    /// and clients come back at once. Returns how many were ended here.
     pub(crate) async fn close(&self, user: &UserId) -> Result<usize, Problem> {
-        let n_ended = self.close_here(user);
         let at_ms = self.router().clock().now_ms();
+        let n_ended = self.close_here(user, at_ms);
         self.tell(CLOSE, user, at_ms).await?;
         Ok(n_ended)
     }
@@ -59,16 +60,22 @@ impl StreamState {
         if !self.inner.revocations.revoke(user.clone(), at_ms) {
             self.inner.metrics.hit(Bound::Revocations);
         }
-        self.close_here(user)
-    }
-
-    fn close_here(&self, user: &UserId) -> usize {
         let (router, reason) = (self.router(), ClosingReason::Revoked);
-        self.inner.revocations.close(user);
+        self.inner.revocations.end(user, Ended::Revoked);
         router.agui().disconnect(user, reason)
             + router.a2a().disconnect(user, reason)
             + router.contexts().disconnect(user, reason)
             + router.analytics().disconnect(user, reason)
+    }
+
+    /// Ends what was open at a moment. Who has come back since is not sent away again when the log tells it.
+    fn close_here(&self, user: &UserId, at_ms: i64) -> usize {
+        let (router, reason) = (self.router(), ClosingReason::MaxAge);
+        self.inner.revocations.end(user, Ended::Closed { at_ms });
+        router.agui().disconnect_older(user, at_ms, reason)
+            + router.a2a().disconnect_older(user, at_ms, reason)
+            + router.contexts().disconnect_older(user, at_ms, reason)
+            + router.analytics().disconnect_older(user, at_ms, reason)
     }
 
     /// Appends a record for the other replicas, if there can be any.

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use events_broadcast::{Batch, Missed, NextWire, Subscription, Wire};
+use events_broadcast::{Batch, Missed, NextWire, Subscription, Transport, Wire};
 use events_core::{ConnectionId, EventId, UserId};
 use events_models::{A2AEvent, a2a::A2AVersion};
 use events_router::{TaskNext, TaskSubscription, ThreadNext, ThreadSubscription};
@@ -110,6 +110,17 @@ impl Source {
             Self::Thread { subscription, .. } => subscription.last_read_ms(),
             Self::Task { subscription, .. } => subscription.last_read_ms(),
             Self::Frames(_) => None,
+        }
+    }
+
+    /// Notes for operators by what the client is written to, and so many more bytes on that way.
+    pub(crate) fn note_written(&mut self, transport: Transport, n_bytes: usize) {
+        match self {
+            Self::Log(subscription) => subscription.note_written(transport, n_bytes),
+            Self::Thread { subscription, .. } => subscription.note_written(transport, n_bytes),
+            Self::Task { subscription, .. } => subscription.note_written(transport, n_bytes),
+            // Frames of another origin are in no list.
+            Self::Frames(_) => {}
         }
     }
 

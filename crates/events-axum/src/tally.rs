@@ -1,5 +1,7 @@
 //! What is known of one stream at its end: how long it was, what was written, and why it is over.
 
+use events_broadcast::Transport;
+use events_sse::ClosingReason;
 use tokio::time::Instant;
 use tracing::{Level, Span, field::Empty};
 
@@ -8,6 +10,10 @@ use crate::{StreamState, metrics::Bound, parting::Parting, source::Source};
 /// One write in so many is looked at for its lag; a power of two.
 const SAMPLED: u32 = 64;
 
+/// Bytes that a stream counts for itself before it adds them to what all have written, so that busy streams do not
+/// meet there with each event.
+const SETTLED: u32 = 1 << 10;
+
 /// The account of one stream.
 pub(crate) struct Tally {
     since: Instant,
@@ -15,6 +21,9 @@ pub(crate) struct Tally {
     n_writes: u32,
     /// The client has had everything that was there: from here on it is told news.
     is_abreast: bool,
+    transport: Transport,
+    /// What was written since the last time that it was added to what all have written.
+    n_unsettled: u32,
     /// Open while the stream is only if somebody wants to see that: an open one takes half a kilobyte. It is made at
     /// the end otherwise.
     span: Option<Box<Span>>,
@@ -33,6 +42,8 @@ impl Tally {
             // Streams that open together are not looked at together, and short ones are looked at too.
             n_writes: fastrand::u32(..),
             is_abreast: false,
+            transport: Transport::default(),
+            n_unsettled: 0,
             span,
         }
     }
@@ -57,6 +68,33 @@ impl Tally {
         }
     }
 
+    /// Notes by what the client is written to, and tells whether that is new.
+    pub(crate) fn goes_by(&mut self, transport: Transport, state: Option<&StreamState>) -> bool {
+        let is_new = transport != self.transport;
+        if is_new {
+            self.settle(state);
+            self.transport = transport;
+        }
+        is_new
+    }
+
+    /// Counts bytes that are handed to the connection.
+    pub(crate) fn sent(&mut self, n_bytes: usize, state: Option<&StreamState>) {
+        let n_bytes = u32::try_from(n_bytes).unwrap_or(u32::MAX);
+        self.n_unsettled = self.n_unsettled.saturating_add(n_bytes);
+        if self.n_unsettled >= SETTLED {
+            self.settle(state);
+        }
+    }
+
+    /// Adds what was written to what all have written.
+    pub(crate) fn settle(&mut self, state: Option<&StreamState>) {
+        let n_bytes = std::mem::take(&mut self.n_unsettled);
+        if let Some(state) = state.filter(|_| n_bytes > 0) {
+            state.inner.metrics.wrote(self.transport, n_bytes);
+        }
+    }
+
     /// The span, if somebody looks at it now.
     pub(crate) fn span(&self) -> Option<&Span> {
         self.span.as_deref()
@@ -70,6 +108,7 @@ impl Tally {
         source: &Source,
         state: Option<&StreamState>,
     ) -> &'static str {
+        self.settle(state);
         let parting = Parting::here();
         let is_over = || state.is_some_and(|state| state.inner.drain.is_over());
         let end = match end {
@@ -89,13 +128,8 @@ impl Tally {
             Some(span) => *span,
             None => span_of(name, source),
         };
-        let transport = if parting.is_taken_over {
-            "taken_over"
-        } else {
-            "body"
-        };
         span.record("end", end);
-        span.record("transport", transport);
+        span.record("transport", self.transport.as_str());
         span.record("events", self.n_events);
         span.record("seconds", self.since.elapsed().as_secs_f64());
         span.in_scope(|| tracing::debug!("stream ended"));
@@ -114,4 +148,17 @@ fn span_of(name: &str, source: &Source) -> Span {
         events = Empty,
         seconds = Empty,
     )
+}
+
+/// The name of an end that the client was told.
+pub(crate) const fn reason_name(reason: ClosingReason) -> &'static str {
+    match reason {
+        ClosingReason::Draining => "draining",
+        ClosingReason::TokenExpired => "token_expired",
+        ClosingReason::Revoked => "revoked",
+        ClosingReason::Replaced => "replaced",
+        ClosingReason::Slow => "slow",
+        ClosingReason::MaxAge => "max_age",
+        _ => "other",
+    }
 }

@@ -18,7 +18,7 @@ use crate::{
     stats::count,
     user_log::UserLog,
     view::ViewState,
-    watcher::{Intake, Watcher},
+    watcher::{Intake, Watcher, Written},
 };
 
 /// Carries events of one type to the connections of a user, out of the user's log.
@@ -157,10 +157,11 @@ impl<E> GenericBroadcaster<E> {
                 .iter()
                 .filter(|(_, watcher)| self.is_mine(watcher) && watcher.holds_slot());
             connections.extend(mine.map(|(_, watcher)| {
-                let position = match &watcher.intake {
-                    Intake::Cursor(cursor) => Some(cursor.position),
+                let cursor = match &watcher.intake {
+                    Intake::Cursor(cursor) => Some(cursor),
                     Intake::Sender(_) => None,
                 };
+                let position = cursor.map(|cursor| cursor.position);
                 ConnectionInfo {
                     user: log.user.clone(),
                     connection: watcher.connection.clone(),
@@ -169,6 +170,10 @@ impl<E> GenericBroadcaster<E> {
                     since_ms: watcher.since_ms,
                     cursor: position.map(|seq| self.store.cursor_id(&state, seq)),
                     lag: position.map_or(0, |seq| state.last.seq - seq),
+                    written: cursor.map(|cursor| Written {
+                        transport: cursor.transport,
+                        n_bytes: cursor.n_written,
+                    }),
                 }
             }));
         };
@@ -183,6 +188,15 @@ impl<E> GenericBroadcaster<E> {
     pub fn disconnect(&self, user: &UserId, reason: ClosingReason) -> usize {
         self.store.find(user).map_or(0, |log| {
             LogStore::release(&self.view, &mut log.lock(), |_| true, reason)
+        })
+    }
+
+    /// Ends those of the user's streams with a reason that were opened at a moment or before, in milliseconds since the
+    /// Unix epoch, and returns how many there were.
+    pub fn disconnect_older(&self, user: &UserId, at_ms: i64, reason: ClosingReason) -> usize {
+        let is_older = |watcher: &Watcher| watcher.since_ms <= at_ms;
+        self.store.find(user).map_or(0, |log| {
+            LogStore::release(&self.view, &mut log.lock(), is_older, reason)
         })
     }
 

@@ -7,7 +7,7 @@ use events_sse::{ClosingReason, GapReason};
 use smallvec::SmallVec;
 
 use crate::{
-    CapPolicy, LogStore, Missed, Subscription,
+    CapPolicy, LogStore, Missed, Subscription, Transport,
     fault::Fault,
     stats::count,
     user_log::{UserLog, UserState},
@@ -125,6 +125,8 @@ impl LogStore {
                 parked: false,
                 waker: None,
                 behind_since: now_ms,
+                transport: Transport::default(),
+                n_written: 0,
             };
             let (connection, intake) = (attach.connection.clone(), Intake::Cursor(cursor));
             let key = self.insert(

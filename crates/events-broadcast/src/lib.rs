@@ -81,5 +81,5 @@ pub use stats::{Stats, StatsSnapshot};
 pub use store::LogStore;
 pub use subscription::{Batch, Missed, Next, Subscription};
 pub use view::{EnvelopeRule, View};
-pub use watcher::ConnectionInfo;
+pub use watcher::{ConnectionInfo, Transport, Written};
 pub use wire::{NextWire, Wire};

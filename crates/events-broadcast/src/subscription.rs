@@ -12,7 +12,7 @@ use events_core::{ConnectionId, EventId, Frame, UserId};
 use events_sse::{ClosingReason, GapReason};
 
 use crate::{
-    LogStore, NextWire, Wire,
+    LogStore, NextWire, Transport, Wire,
     reading::Span,
     shared_wires::WireKey,
     stats::count,
@@ -90,6 +90,8 @@ pub struct Subscription {
     connection: ConnectionId,
     primed: EventId,
     missed: Option<Missed>,
+    transport: Transport,
+    n_written: u64,
 }
 
 impl Subscription {
@@ -110,6 +112,8 @@ impl Subscription {
             connection,
             primed,
             missed,
+            transport: Transport::default(),
+            n_written: 0,
         }
     }
 
@@ -150,6 +154,13 @@ impl Subscription {
         let index = state.index_after(cursor.position).checked_sub(1)?;
         let entry = state.ring.get(index)?;
         (entry.seq == cursor.position).then_some(entry.at_ms)
+    }
+
+    /// Notes by what this reader's events go to its client, and so many more bytes on that way; operators see them from
+    /// the next reading on.
+    pub const fn note_written(&mut self, transport: Transport, n_bytes: usize) {
+        self.transport = transport;
+        self.n_written += n_bytes as u64;
     }
 
     /// Goes on with the next event, whatever has been read, and returns the new cursor.
@@ -242,6 +253,8 @@ impl Subscription {
             let taken = (span.n_events > 0).then(|| take(self, state, &span, position));
             let cursor = Self::cursor(state, self.key);
             cursor.position = span.read_to;
+            cursor.transport = self.transport;
+            cursor.n_written = self.n_written;
             if let Some(taken) = taken {
                 if std::mem::take(&mut cursor.parked) {
                     cursor.waker = None;
@@ -252,6 +265,8 @@ impl Subscription {
             cursor.parked = true;
         }
         let cursor = Self::cursor(state, self.key);
+        cursor.transport = self.transport;
+        cursor.n_written = self.n_written;
         match &mut cursor.waker {
             Some(waker) => waker.clone_from(context.waker()),
             none => *none = Some(context.waker().clone()),

@@ -26,6 +26,9 @@ pub(crate) struct Cursor {
     pub(crate) position: u64,
     /// It has read all there was for it, and waits.
     pub(crate) parked: bool,
+    /// What its reader has last said of the way to its client.
+    pub(crate) transport: Transport,
+    pub(crate) n_written: u64,
     pub(crate) waker: Option<Waker>,
     /// When it was given something to read that it has not read yet, in milliseconds.
     pub(crate) behind_since: i64,
@@ -71,6 +74,37 @@ impl Watcher {
     }
 }
 
+/// By what a connection's events go to its client, as far as whoever writes them has said so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// Not said: the body of an answer that some HTTP server writes.
+    #[default]
+    Body,
+    /// The body of an answer over HTTP/1.1.
+    Http1,
+    /// The body of an answer over HTTP/2.
+    Http2,
+    /// A socket that the stream has to itself; HTTP/1.1 for the client.
+    TakenOver,
+}
+
+impl Transport {
+    /// All of them, in the order of their numbers (`as usize`).
+    pub const ALL: [Self; 4] = [Self::Body, Self::Http1, Self::Http2, Self::TakenOver];
+
+    /// Returns the name in metrics and lists.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+            Self::TakenOver => "taken_over",
+        }
+    }
+}
+
 /// What an operator sees of a connection.
 #[derive(Clone, Debug)]
 pub struct ConnectionInfo {
@@ -88,4 +122,15 @@ pub struct ConnectionInfo {
     pub cursor: Option<EventId>,
     /// How many sequences its position is behind the log's end. An upper bound: not all of them are for it.
     pub lag: u64,
+    /// What is said of the way to its client, when it was last read; absent for a channel, whose reader is not known.
+    pub written: Option<Written>,
+}
+
+/// What a connection's reader has written to its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// By what it goes there.
+    pub transport: Transport,
+    /// Bytes of the stream since its beginning, without what HTTP and TLS put around them.
+    pub n_bytes: u64,
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use events_broadcast::{Batch, ConnectError, Missed, Next, Start, Subscription};
+use events_broadcast::{Batch, ConnectError, Missed, Next, Start, Subscription, Transport};
 use events_core::{ConnectionId, EventId, Frame, TaskId, UserId};
 use events_models::{A2AEvent, A2AEventType, TaskState};
 use events_sse::{ClosingReason, GapReason};
@@ -228,6 +228,11 @@ impl TaskSubscription {
     #[must_use]
     pub fn last_read_ms(&self) -> Option<i64> {
         self.inner.last_read_ms()
+    }
+
+    /// Notes by what this reader's events go to its client, and so many more bytes on that way.
+    pub const fn note_written(&mut self, transport: Transport, n_bytes: usize) {
+        self.inner.note_written(transport, n_bytes);
     }
 
     /// Returns the cursor with which a client can come back before it has seen an event; none if it is told

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use events_broadcast::{Batch, ConnectError, Next, Subscription};
+use events_broadcast::{Batch, ConnectError, Next, Subscription, Transport};
 use events_core::{ConnectionId, EventId, Frame, TaskId, ThreadId, UserId};
 use events_models::{
     AgUiEvent, AgUiEventType, RunAgentInput,
@@ -159,6 +159,11 @@ impl ThreadSubscription {
     #[must_use]
     pub fn last_read_ms(&self) -> Option<i64> {
         self.inner.last_read_ms()
+    }
+
+    /// Notes by what this reader's events go to its client, and so many more bytes on that way.
+    pub const fn note_written(&mut self, transport: Transport, n_bytes: usize) {
+        self.inner.note_written(transport, n_bytes);
     }
 
     /// Returns the cursor with which a client can come back before it has seen an event; none if it is told

@@ -94,13 +94,13 @@ enum CliCommand {
     Serve(ServeArgs),
     /// Check a configuration file, and print what is in effect and the worst-case memory.
     CheckConfig(CheckConfigArgs),
-    /// Follow a stream: one line per event, reconnecting with its cursor, until SIGINT.
+    /// Follow a stream: one line per event, reconnecting with its cursor, until Ctrl-C.
     Tail(TailArgs),
     /// Show the running LLM streams of a hub's gateway, as `top` shows processes; `?` there tells the keys.
     Top(TopArgs),
     /// Publish one event per line and print the ids. Ends with 1 at the first line that the hub refuses.
     Publish(PublishArgs),
-    /// Write a stream to a file, with its timing, until SIGINT.
+    /// Write a stream to a file, with its timing, until Ctrl-C.
     Record(RecordArgs),
     /// Publish a recording, with its timing.
     Replay(ReplayArgs),
@@ -163,7 +163,8 @@ struct ServeArgs {
 ///
 /// [`Failure::Usage`] with one sentence that says what is wrong.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
-    let matches = command().try_get_matches_from(with_provider_flags(arguments));
+    let arguments: Vec<OsString> = with_provider_flags(arguments).collect();
+    let matches = command().try_get_matches_from(&arguments);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -171,7 +172,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                     Ok(Command::Print(error.render().to_string()))
                 }
-                _ => Err(Failure::Usage(in_one_line(&error))),
+                _ => Err(Failure::Usage(in_one_line(&error, asked(&arguments)))),
             };
         }
     };
@@ -202,16 +203,37 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
     })
 }
 
+/// What stands below the commands.
+const FIRST_STEPS: &str = "\
+First steps:
+  events                                    the hub with a demo; open http://127.0.0.1:4000 in a browser
+  events tail --stream agui --user demo     in a second terminal: the same events
+  events dev --agent helper=http://127.0.0.1:8000/     your AG-UI agent behind the hub
+
+Settings of the hub: 'events dev -h' lists the usual ones, 'events dev --help' all.";
+
 /// The whole command line. Settings are accepted without a command too; that help would be long, so it only says where
-/// they are.
+/// they are. A command shows the settings that concern it.
 fn command() -> clap::Command {
-    let of_settings = |flag: clap::Arg| match flag.get_help_heading() {
-        Some(SETTINGS) => flag.hide(true),
-        _ => flag,
+    let is_setting = |flag: &clap::Arg| flag.get_help_heading() == Some(SETTINGS);
+    let is_of_tokens = |flag: &clap::Arg| flag.get_id().as_str().starts_with("auth.");
+    let hide_settings = |flag: clap::Arg| {
+        let is_hidden = is_setting(&flag) || flag.is_hide_set();
+        flag.hide(is_hidden)
     };
-    Cli::command().mut_args(of_settings).after_help(
-        "Settings of the hub: 'events dev -h' lists the usual ones, 'events dev --help' all.",
-    )
+    let hide_others = |flag: clap::Arg| {
+        let is_hidden = is_setting(&flag) && !is_of_tokens(&flag) || flag.is_hide_set();
+        flag.hide(is_hidden)
+    };
+    let hide_tokens = |flag: clap::Arg| {
+        let is_hidden = is_of_tokens(&flag) || flag.is_hide_short_help_set();
+        flag.hide_short_help(is_hidden)
+    };
+    Cli::command()
+        .mut_args(hide_settings)
+        .mut_subcommand("token", |token| token.mut_args(hide_others))
+        .mut_subcommand("dev", |dev| dev.mut_args(hide_tokens))
+        .after_help(FIRST_STEPS)
 }
 
 /// Writes `--llm.providers.NAME.KEY VALUE` as `--llm.providers=NAME.KEY=VALUE`: the names are not known before.
@@ -255,11 +277,19 @@ fn dev(args: DevArgs) -> Command {
     }
 }
 
+/// The command that is asked for, with the program's name: clap says it in some of its errors only.
+fn asked(arguments: &[OsString]) -> String {
+    let known = |word: &&str| Cli::command().find_subcommand(word).is_some();
+    let first = arguments.get(1).and_then(|word| word.to_str());
+    first
+        .filter(known)
+        .map_or_else(|| "events".to_owned(), |word| format!("events {word}"))
+}
+
 /// Joins what clap says over several lines, with the command's help in place of its usage.
-fn in_one_line(error: &clap::Error) -> String {
+fn in_one_line(error: &clap::Error, mut command: String) -> String {
     let rendered = error.render().to_string();
     let mut line = String::new();
-    let mut command = "events".to_owned();
     let mut has_tip = error.get(ContextKind::SuggestedArg).is_some();
     for told in rendered
         .lines()

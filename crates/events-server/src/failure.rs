@@ -209,7 +209,7 @@ pub(crate) const fn reason_text(reason: ClosingReason) -> &'static str {
         ClosingReason::Revoked => "revoked by an operator",
         ClosingReason::Replaced => "replaced by a newer connection",
         ClosingReason::Slow => "too slow",
-        ClosingReason::MaxAge => "it has reached its greatest age",
+        ClosingReason::MaxAge => "it has lived for as long as it may, or an operator has closed it",
         _ => "for a reason that this version does not know",
     }
 }

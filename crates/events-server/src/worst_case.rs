@@ -73,7 +73,11 @@ impl WorstCase {
 
 impl fmt::Display for WorstCase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "worst-case memory: {}", Size(self.bytes()))?;
+        write!(
+            f,
+            "worst-case memory: {}, if every bound were reached at once",
+            Size(self.bytes())
+        )?;
         for (index, (name, n_bytes)) in self.parts.iter().enumerate() {
             let mark = if index == 0 { " = " } else { " + " };
             write!(f, "{mark}{name} {}", Size(*n_bytes))?;

@@ -78,7 +78,8 @@ pub enum ClosingReason {
     Replaced,
     /// The client did not read for too long.
     Slow,
-    /// The stream has reached the longest life that a stream has.
+    /// This connection is over and nothing else is: it has lived for as long as it may, or an operator has closed it.
+    /// Come back at once.
     MaxAge,
     /// A reason that this version does not know. It is read, and never sent.
     #[serde(other)]

@@ -21,6 +21,8 @@ parts: setup, fmt, clippy, doc, tests, deny (all of them, in this order, by defa
        lint = fmt, clippy, doc
        unit = the crates' own tests
        it   = the integration tests, with everything they need required
+       and only when they are named, because they build everything anew: packages = every crate as it would be
+       uploaded; oldest = with the oldest compiler that is said to do (rustup has to have it)
 rigs:  disk, nats, cluster, postgres (engines), kills, outage, official, planted";
 
 /// What the command line asks for.
@@ -78,6 +80,8 @@ fn named(name: &str) -> Option<&'static [Part]> {
         "it" => &[Part::Setup, Part::Integration],
         "tests" => &[Part::Setup, Part::Tests],
         "deny" => &[Part::Deny],
+        "packages" => &[Part::Packages],
+        "oldest" => &[Part::Oldest],
         _ => return None,
     })
 }
@@ -108,6 +112,11 @@ mod tests {
         assert_eq!(
             parsed("test --only fmt --only=lint --only unit"),
             Ok(Request::Run(expected))
+        );
+        let costly = vec![Part::Packages, Part::Oldest];
+        assert_eq!(
+            parsed("test --only packages --only oldest"),
+            Ok(Request::Run(costly))
         );
     }
 

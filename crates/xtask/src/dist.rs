@@ -19,8 +19,9 @@ pub(crate) struct DistRequest {
 }
 
 /// Files and folders of the workspace that go into the archive, and the folder in it; the program and completions come besides.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("README.md", ""),
+    ("ARCHITECTURE.md", ""),
     ("CHANGELOG.md", ""),
     ("LICENSE-MIT", ""),
     ("LICENSE-APACHE", ""),

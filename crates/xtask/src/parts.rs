@@ -18,13 +18,17 @@ pub(crate) enum Part {
     Integration,
     Tests,
     Deny,
+    /// Each crate is packaged and built from its package.
+    Packages,
+    /// Everything is built with the oldest compiler that the manifests name.
+    Oldest,
 }
 
 /// How long each function is fuzzed, unless `EVENTS_FUZZ_SECONDS` says otherwise.
 const FUZZ_SECONDS: &str = "10";
 
 impl Part {
-    /// What `cargo xtask test` runs. `Unit` and `Integration` are halves of `Tests`.
+    /// What `cargo xtask test` runs. `Unit` and `Integration` are halves of `Tests`; the last two take many minutes.
     pub(crate) const ALL: [Self; 6] = [
         Self::Setup,
         Self::Fmt,
@@ -44,6 +48,8 @@ impl Part {
             Self::Integration => "it",
             Self::Tests => "tests",
             Self::Deny => "deny",
+            Self::Packages => "packages",
+            Self::Oldest => "oldest",
         }
     }
 
@@ -76,6 +82,19 @@ impl Part {
             Self::Tests => {
                 let words = "cargo test --workspace";
                 run_watched(root, &required, words, |line| tally.read(line))
+            }
+            Self::Packages => run(
+                root,
+                &[],
+                "cargo package --workspace --exclude xtask --exclude events-tests --allow-dirty",
+            ),
+            Self::Oldest => {
+                let words = format!(
+                    "rustup run {}.0 cargo check --workspace --all-targets --all-features --locked --target-dir \
+                     target/oldest",
+                    env!("CARGO_PKG_RUST_VERSION")
+                );
+                run(root, &[], &words)
             }
             Self::Deny if !has_cargo_deny() => {
                 println!("cargo-deny is not installed (cargo install --locked cargo-deny)");

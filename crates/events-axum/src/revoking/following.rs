@@ -121,7 +121,7 @@ impl StreamState {
         if let Some(user) = context_id.as_str().strip_prefix(CLOSE) {
             let age_ms = self.router().clock().now_ms().saturating_sub(at_ms);
             if age_ms < CLOSE_MS {
-                self.close_here(&UserId::new(user));
+                self.close_here(&UserId::new(user), at_ms);
             }
         }
         None

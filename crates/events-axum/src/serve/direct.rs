@@ -11,6 +11,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::{Buf as _, Bytes};
+use events_broadcast::Transport;
 use http_body::Body as _;
 use tokio::{
     io::{
@@ -22,7 +23,7 @@ use tokio::{
 };
 
 use super::handover::{push_chunk, push_size};
-use crate::parting::Parting;
+use crate::{parting::Parting, transport};
 
 /// Small pieces are gathered up to so many bytes before they are written.
 const GATHERED: usize = 4 << 10;
@@ -179,7 +180,8 @@ impl Direct {
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Next>> {
         let mut small = GATHERING.take();
         small.clear();
-        let (large, next) = self.gather(context, &mut small);
+        let gather = || self.gather(context, &mut small);
+        let (large, next) = transport::polling(Transport::TakenOver, gather);
         let polled = if small.is_empty() {
             Poll::Ready(Ok(()))
         } else {

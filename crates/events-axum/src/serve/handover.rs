@@ -18,9 +18,10 @@ use axum::{
     http::{HeaderMap, Method, Request, Response, StatusCode, Version, header},
 };
 use bytes::Bytes;
+use events_broadcast::Transport;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::head::TakeOver;
+use crate::{head::TakeOver, transport::polling};
 
 /// How much of what hyper writes is kept for comparison, in bytes: a head and a first chunk. Longer ones stay with hyper.
 const MOST_COMPARED: usize = 16 << 10;
@@ -146,7 +147,7 @@ impl Handover {
             && response.body().size_hint().exact().is_none()
             && !response.body().is_end_stream();
         if !is_long {
-            return response.map(Outgoing::kept);
+            return response.map(|body| Outgoing::kept(body, Transport::Http1));
         }
         self.lock().phase = Phase::Offered {
             written: Vec::with_capacity(512),
@@ -155,6 +156,7 @@ impl Handover {
         };
         let mut response = response.map(|body| Outgoing {
             body,
+            transport: Transport::Http1,
             offered: Some(self),
         });
         let close = header::HeaderValue::from_static("close");
@@ -240,15 +242,17 @@ impl Heads {
 #[derive(Debug)]
 pub(super) struct Outgoing {
     body: Body,
+    transport: Transport,
     /// Whom it was offered to. It says one thing then, and waits for the outcome.
     offered: Option<Arc<Handover>>,
 }
 
 impl Outgoing {
     /// A body that hyper keeps.
-    pub(super) const fn kept(body: Body) -> Self {
+    pub(super) const fn kept(body: Body, transport: Transport) -> Self {
         Self {
             body,
+            transport,
             offered: None,
         }
     }
@@ -262,9 +266,14 @@ impl HttpBody for Outgoing {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Self { body, offered } = &mut *self;
+        let Self {
+            body,
+            transport,
+            offered,
+        } = &mut *self;
+        let poll_body = || polling(*transport, || Pin::new(body).poll_frame(context));
         let Some(handover) = offered else {
-            return Pin::new(body).poll_frame(context);
+            return poll_body();
         };
         let is_kept = match &mut handover.lock().phase {
             Phase::Offered { chunk, waker, .. } if !chunk.is_empty() => {
@@ -277,9 +286,9 @@ impl HttpBody for Outgoing {
         };
         if is_kept {
             *offered = None;
-            return Pin::new(body).poll_frame(context);
+            return poll_body();
         }
-        let polled = Pin::new(body).poll_frame(context);
+        let polled = poll_body();
         let Poll::Ready(said) = &polled else {
             return polled;
         };

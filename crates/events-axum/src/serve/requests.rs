@@ -13,9 +13,10 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    http::{HeaderValue, Method, Request, Response, StatusCode, header},
+    http::{HeaderValue, Method, Request, Response, StatusCode, Version, header},
     response::IntoResponse as _,
 };
+use events_broadcast::Transport;
 use hyper::{body::Incoming, service::Service};
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 use pin_project_lite::pin_project;
@@ -72,6 +73,10 @@ impl Service<Request<Incoming>> for Requests {
         Answering {
             offer: offer.cloned(),
             is_last,
+            transport: match request.version() {
+                Version::HTTP_2 => Transport::Http2,
+                _ => Transport::Http1,
+            },
             answer: self.app.call(request),
             edge: self.edge.clone(),
         }
@@ -85,6 +90,8 @@ pin_project! {
         offer: Option<Arc<Handover>>,
         // Whether no further request of the connection is read.
         is_last: bool,
+        // By what it goes.
+        transport: Transport,
         #[pin]
         answer: TowerToHyperServiceFuture<Router, Request<Incoming>>,
         edge: Edge,
@@ -114,7 +121,7 @@ impl Future for Answering {
         }
         Poll::Ready(Ok(match this.offer.take() {
             Some(handover) => handover.offer(response),
-            None => response.map(Outgoing::kept),
+            None => response.map(|body| Outgoing::kept(body, *this.transport)),
         }))
     }
 }

@@ -92,6 +92,40 @@ async fn operators_see_connections_and_metrics_and_end_streams() {
 }
 
 #[tokio::test]
+async fn operators_see_how_much_goes_to_whom_and_by_what() {
+    let hub = Hub::new();
+    let get = |path: &'static str| hub.send(Request::get(path).body(Body::empty()).unwrap());
+    let mut stream = hub.stream("/agui").await;
+    let mut n_bytes = stream.read().await.unwrap().len();
+    hub.publish("t").await;
+    n_bytes += stream.read().await.unwrap().len();
+    // What was handed over last is known once more is asked for.
+    assert!(
+        tokio::time::timeout(Duration::ZERO, stream.body.frame())
+            .await
+            .is_err()
+    );
+    let rows = get("/connections")
+        .await
+        .into_body()
+        .collect()
+        .await
+        .unwrap();
+    let rows: Value = serde_json::from_slice(&rows.to_bytes()).unwrap();
+    assert_eq!(
+        (&rows[0]["transport"], &rows[0]["written_bytes"]),
+        (&json!("body"), &json!(n_bytes))
+    );
+    drop(stream);
+    let page = get("/metrics").await.into_body().collect().await.unwrap();
+    let page = String::from_utf8(page.to_bytes().to_vec()).unwrap();
+    for (transport, n_bytes) in [("body", n_bytes), ("taken_over", 0)] {
+        let line = format!("events_written_bytes_total{{transport=\"{transport}\"}} {n_bytes}\n");
+        assert!(page.contains(&line), "{line} is not in\n{page}");
+    }
+}
+
+#[tokio::test]
 async fn a_hand_made_handler_streams_any_broadcaster() {
     let router = EventRouter::default();
     let context = RequestContext::new(ada());

@@ -140,7 +140,8 @@ impl Shared {
     fn unknown_provider(&self) -> Problem {
         let known: Vec<&str> = self.providers.keys().map(String::as_str).collect();
         let detail = if known.is_empty() {
-            "no provider is configured".to_owned()
+            "no provider is configured: name one with --llm NAME=URL, or the key llm.providers.NAME.base_url"
+                .to_owned()
         } else {
             format!("there is no such provider; there are: {}", known.join(", "))
         };

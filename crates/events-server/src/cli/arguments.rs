@@ -120,7 +120,7 @@ pub struct TailArgs {
     /// Follow one A2A task only.
     #[arg(long, value_name = "ID")]
     pub task: Option<String>,
-    /// Begin behind this event id. Default: the present.
+    /// Begin after this event id. Default: the present.
     #[arg(long, value_name = "ID")]
     pub from: Option<String>,
     /// Print each event as it was received, one JSON object per line.
@@ -174,7 +174,7 @@ pub struct RecordArgs {
     /// Replace a file that has something in it.
     #[arg(long)]
     pub force: bool,
-    /// Stop this long after the stream is open, such as `10s`. Default: at SIGINT.
+    /// Stop this long after the stream is open, such as `10s`. Default: at Ctrl-C.
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub length: Option<Duration>,
 }

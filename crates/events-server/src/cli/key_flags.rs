@@ -83,19 +83,22 @@ impl Args for KeyFlags {
 fn agent_flag() -> clap::Arg {
     let keys: Vec<String> = AGENT_KEYS
         .iter()
-        .map(|key| format!("{}: {}", key.name, key.doc))
+        .map(|key| format!("  {:<22} {}", key.name, key.doc))
         .collect();
-    let help = format!(
-        "an AG-UI agent, asked at /agui/run/NAME; may be given more often [env: \
-         EVENTS_AGUI__AGENTS__NAME__URL]. Further flags --agui.agents.NAME.KEY: {}; headers.HEADER: what it is sent, \
-         such as a key, better by the variable EVENTS_AGUI__AGENTS__NAME__HEADERS__AUTHORIZATION",
-        keys.join("; ")
+    let help = "an AG-UI agent, asked at /agui/run/NAME; may be given more often [env: \
+                EVENTS_AGUI__AGENTS__NAME__URL]";
+    let long_help = format!(
+        "{help}\nMore of an agent by --agui.agents.NAME.KEY, where KEY is\n{}\n  {:<22} what it is sent, such as a \
+         key, better by the variable EVENTS_AGUI__AGENTS__NAME__HEADERS__AUTHORIZATION",
+        keys.join("\n"),
+        "headers.HEADER"
     );
     clap::Arg::new("agent")
         .long("agent")
         .value_name("NAME=URL")
         .action(ArgAction::Append)
         .help(help)
+        .long_help(long_help)
         .help_heading(SETTINGS)
 }
 

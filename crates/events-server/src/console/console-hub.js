@@ -14,6 +14,7 @@ const DRAIN_MS = 30_000;
 const PLOTS = [
   { title: 'Published', unit: '/s', form: rate, lines: [['published', 'events']] },
   { title: 'Deliveries', hint: 'Times that a connection was handed what was new, one event or many', unit: '/s', form: rate, lines: [['reached', 'deliveries']] },
+  { title: 'Sent', hint: 'Bytes of streams that were handed to their connections, by what they go', unit: '/s', form: bytes, lines: [['sentOwn', 'own sockets'], ['sentHttp', 'others']] },
   { title: 'Connections', form: count, lines: [['connections', 'streams'], ['sockets', 'sockets']] },
   { title: 'Users with a log', form: count, lines: [['users', 'users']] },
   { title: 'Lag', hint: 'From the append of an event to the write of it, of streams that have caught up', form: span, lines: [['lagMiddle', 'p50'], ['lagHigh', 'p99']] },

@@ -35,6 +35,8 @@ const isRefused = ({ status }) => Number(status) >= 400;
 const SOURCES = {
   published: { counter: ['events_log_appended_total', 'events_analytics_appended_total'] },
   reached: { counter: ['events_log_reached_total', 'events_analytics_reached_total'] },
+  sentOwn: { counter: ['events_written_bytes_total'], isMeant: ({ transport }) => transport === 'taken_over' },
+  sentHttp: { counter: ['events_written_bytes_total'], isMeant: ({ transport }) => transport !== 'taken_over' },
   connections: { gauge: ['events_connections'] },
   sockets: { gauge: ['events_sockets'] },
   users: { gauge: ['events_log_users'] },

@@ -1,6 +1,6 @@
 // Who is connected: every user with their connections, and how to end them.
 
-import { age, count, counted } from './console-numbers.js';
+import { age, bytes, count, counted } from './console-numbers.js';
 import { KeyedRows, readable, setText, showMore } from './console-rows.js';
 import { element } from './console-view.js';
 
@@ -17,16 +17,42 @@ const ORDERS = {
   name: () => 0,
   connections: (one, other) => other.connections.length - one.connections.length,
   since: (one, other) => one.since - other.since,
+  flow: (one, other) => (other.flow ?? 0) - (one.flow ?? 0),
 };
+
+/** By what a connection goes, in a word; the hub's own words are in docs/metrics.md. */
+const TRANSPORTS = { taken_over: 'own socket', http1: 'HTTP/1.1', http2: 'HTTP/2', body: 'HTTP' };
+
+/** How much goes to each connection: two lists are compared, so it is known from the second on. */
+export class Flows {
+  #at = 0;
+  #written = new Map();
+
+  /** Gives each connection the bytes of a second since the list before: `flow`. */
+  take(connections, at) {
+    const seconds = (at - this.#at) / 1000;
+    const written = new Map();
+    for (const connection of connections) {
+      const before = this.#written.get(connection.connection);
+      connection.flow = before === undefined || seconds <= 0 ? undefined : Math.max(connection.written_bytes - before, 0) / seconds;
+      if (connection.written_bytes !== undefined) written.set(connection.connection, connection.written_bytes);
+    }
+    this.#at = at;
+    this.#written = written;
+  }
+}
+
+const flowText = (flow) => (flow === undefined ? '-' : `${bytes(flow)}/s`);
 
 /** Puts connections together by user, those with names that come first, first. */
 export function byUser(connections) {
   const users = new Map();
   for (const connection of connections) {
-    const user = users.get(connection.user) ?? { name: connection.user, connections: [], lag: 0, since: Infinity };
+    const user = users.get(connection.user) ?? { name: connection.user, connections: [], lag: 0, flow: undefined, since: Infinity };
     users.set(connection.user, user);
     user.connections.push(connection);
     user.lag = Math.max(user.lag, connection.lag);
+    if (connection.flow !== undefined) user.flow = (user.flow ?? 0) + connection.flow;
     user.since = Math.min(user.since, connection.since_ms);
   }
   return [...users.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
@@ -55,6 +81,7 @@ export class UsersView {
   #timer = undefined;
   #asked = 0;
   #ending = undefined;
+  #flows = new Flows();
 
   constructor(session, hub, nodes) {
     this.#session = session;
@@ -92,6 +119,7 @@ export class UsersView {
         const query = isTooMany ? `?${new URLSearchParams({ user })}` : '';
         const connections = JSON.parse(await this.#session.get(`/connections${query}`));
         if (asked !== this.#asked) return;
+        this.#flows.take(connections, performance.now());
         this.#take(byUser(connections), '');
       }
     } catch (error) {
@@ -124,7 +152,7 @@ export class UsersView {
   // === Rows ===
 
   #row(name) {
-    const cells = { connections: cell('connections', 'number'), streams: cell('streams'), since: cell('connected', 'number'), lag: cell('lag', 'number') };
+    const cells = { connections: cell('connections', 'number'), streams: cell('streams'), since: cell('connected', 'number'), flow: cell('sent', 'number'), lag: cell('lag', 'number') };
     const body = element('div', { className: 'connections' });
     const list = element('ul', { className: 'plain' });
     const more = element('p', { className: 'more', hidden: true });
@@ -151,6 +179,7 @@ export class UsersView {
       setText(cells.connections.value, count(user.connections.length));
       setText(cells.streams.value, streamsOf(user.connections));
       setText(cells.since.value, age(Date.now() - user.since));
+      setText(cells.flow.value, flowText(user.flow));
       setText(cells.lag.value, tell(user.lag));
       cells.lag.node.dataset.tone = user.lag > 100 ? 'bad' : user.lag > 0 ? 'warn' : '';
       draw();
@@ -180,7 +209,7 @@ export class UsersView {
     setText(announcement, `Ending the connections of ${readable(user)}.`);
     try {
       const { ended } = JSON.parse(await this.#session.get(`/connections?${query}`, { method: 'DELETE' }));
-      const what = whole.checked ? 'revoked: tokens issued up to now are refused' : 'closed: tokens stay good';
+      const what = whole.checked ? 'revoked: tokens issued up to now are refused' : 'closed: they come back by themselves';
       announcement.dataset.tone = 'good';
       setText(announcement, `${counted(ended, 'connection')} of ${readable(user)} ${what}.`);
     } catch (error) {
@@ -192,6 +221,8 @@ export class UsersView {
 }
 
 function connectionRow(_, { stream, thread, connection }) {
+  const transport = cell('by');
+  const written = cell('sent', 'number');
   const since = cell('since', 'number');
   const lag = cell('lag', 'number');
   const cursor = cell('cursor');
@@ -200,8 +231,10 @@ function connectionRow(_, { stream, thread, connection }) {
   setText(id.value, connection);
   const update = (info) => {
     setText(since.value, new Date(info.since_ms).toLocaleTimeString());
+    setText(transport.value, TRANSPORTS[info.transport] ?? info.transport ?? '-');
+    setText(written.value, info.written_bytes === undefined ? '-' : `${bytes(info.written_bytes)}, ${flowText(info.flow)}`);
     setText(lag.value, tell(info.lag));
     setText(cursor.value, info.cursor ?? '-');
   };
-  return { node: element('li', {}, head, since.node, lag.node, cursor.node, id.node), update };
+  return { node: element('li', {}, head, transport.node, since.node, written.node, lag.node, cursor.node, id.node), update };
 }

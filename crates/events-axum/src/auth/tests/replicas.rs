@@ -19,13 +19,23 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Replicas {
     log: MemoryLog,
+    clock: Arc<ManualClock>,
     work: JoinSet<()>,
 }
 
 impl Replicas {
+    /// Hubs on a log that keeps so many events.
+    fn on_log_of(n_events: usize) -> Self {
+        Self {
+            log: MemoryLog::new(n_events),
+            clock: Arc::new(ManualClock::new(NOW * 1_000)),
+            work: JoinSet::new(),
+        }
+    }
+
     fn add(&mut self) -> Router {
         let config = RouterConfig {
-            clock: Arc::new(ManualClock::new(NOW * 1_000)),
+            clock: Arc::clone(&self.clock) as _,
             ..RouterConfig::default()
         };
         let (router, replica) = EventRouter::on_log(config, Arc::new(self.log.clone()));
@@ -62,10 +72,7 @@ async fn ask(app: &Router, method: &str, path: &str, token: &str) -> Response<Bo
 
 #[tokio::test(start_paused = true)]
 async fn a_revocation_holds_on_every_replica_and_on_those_that_start_later() {
-    let mut replicas = Replicas {
-        log: MemoryLog::new(1_000),
-        work: JoinSet::new(),
-    };
+    let mut replicas = Replicas::on_log_of(1_000);
     let (one, two) = (replicas.add(), replicas.add());
     let (ada, root) = (
         token("ada", Role::Subscriber),
@@ -90,6 +97,39 @@ async fn a_revocation_holds_on_every_replica_and_on_those_that_start_later() {
     assert!(!String::from_utf8_lossy(&listed).contains("revocations"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_is_only_closed_comes_back_once_to_whichever_replica() {
+    let mut replicas = Replicas::on_log_of(1_000);
+    let (one, two) = (replicas.add(), replicas.add());
+    let (ada, root) = (
+        token("ada", Role::Subscriber),
+        token("root", Role::Operator),
+    );
+    let stream = ask(&two, "GET", "/agui", &ada).await;
+    replicas.clock.advance(1);
+    let closed = ask(&one, "DELETE", "/connections?user=ada&only=close", &root).await;
+    assert_eq!(closed.status(), 200);
+    let rest = tokio::time::timeout(PATIENCE, stream.into_body().collect());
+    let said = rest.await.expect("it ends in time").unwrap().to_bytes();
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("{\"reason\":\"max_age\"}"), "{said}");
+    // The one that was asked reads its own words in the log, and sends nobody away again.
+    replicas.clock.advance(1);
+    let mut again = ask(&one, "GET", "/agui", &ada).await.into_body();
+    let first = again.frame().await.expect("the first bytes").unwrap();
+    assert!(first.into_data().unwrap().starts_with(b"retry:"));
+    ask(&two, "DELETE", "/connections?user=bob", &root).await;
+    let bob = token("bob", Role::Subscriber);
+    let is_told = async {
+        while ask(&one, "GET", "/connections", &bob).await.status() != 401 {
+            tokio::task::yield_now().await;
+        }
+    };
+    is_told.await;
+    let more = tokio::time::timeout(Duration::from_secs(1), again.frame()).await;
+    assert!(more.is_err(), "{more:?}");
+}
+
 /// Revokes users through one of the replicas, and waits until what it knows is saved, if that is wanted.
 async fn revoke_ten(replicas: &mut Replicas, is_saved: bool) -> Vec<String> {
     let one = replicas.add();
@@ -112,10 +152,7 @@ async fn revoke_ten(replicas: &mut Replicas, is_saved: bool) -> Vec<String> {
 async fn a_revocation_outlives_its_record() {
     for is_saved in [true, false] {
         // A log that keeps the last two.
-        let mut replicas = Replicas {
-            log: MemoryLog::new(2),
-            work: JoinSet::new(),
-        };
+        let mut replicas = Replicas::on_log_of(2);
         let tokens = revoke_ten(&mut replicas, is_saved).await;
         let later = replicas.add();
         for token in &tokens {
@@ -177,10 +214,7 @@ async fn ticket(app: &Router, token: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_ticket_is_taken_once_by_all_replicas_together() {
-    let mut replicas = Replicas {
-        log: MemoryLog::new(1_000),
-        work: JoinSet::new(),
-    };
+    let mut replicas = Replicas::on_log_of(1_000);
     let apps = [replicas.add(), replicas.add(), replicas.add()];
     let ada = token("ada", Role::Subscriber);
     let open = async |app: Router, ticket: String| {

@@ -196,7 +196,7 @@ async fn streams_end_with_their_token_and_with_a_revocation() {
         .ask("DELETE", "/connections?user=ada&only=close", &operator)
         .await;
     assert_eq!(rest(closed).await, r#"{"ended":5}"#);
-    assert!(rest(one).await.contains("revoked"));
+    assert!(rest(one).await.contains("{\"reason\":\"max_age\"}"));
     let again = hub.ask("GET", "/agui", &headers).await;
     assert_eq!(again.status(), StatusCode::OK);
 

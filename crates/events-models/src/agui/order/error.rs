@@ -47,7 +47,9 @@ pub enum OrderError {
         found: AgUiEventType,
     },
     /// Rule 2.
-    #[error("rule 2: run `{next}` cannot start while run `{active}` is active")]
+    #[error(
+        "rule 2: run `{next}` cannot start while run `{active}` is active; end that one first, or use another thread"
+    )]
     RunActive {
         /// The active run.
         active: String,

@@ -65,7 +65,7 @@ fn runs_follow_one_another() {
     check_last_refused(
         &[r#"{"type":"RUN_STARTED","threadId":"t","runId":"r2"}"#],
         2,
-        "rule 2: run `r2` cannot start while run `r1` is active",
+        "rule 2: run `r2` cannot start while run `r1` is active; end that one first, or use another thread",
     );
     check_last_refused(
         &[

@@ -1,6 +1,12 @@
 //! A log that does what logs behind a wire do on bad days.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use events_core::{
@@ -27,6 +33,8 @@ pub(super) enum Fault {
     Deaf,
     /// The tail panics, once.
     TailPanics,
+    /// A history takes a millisecond of the paused clock.
+    SlowReads,
 }
 
 #[derive(Clone, Debug)]
@@ -34,6 +42,8 @@ pub(super) struct FaultyLog {
     inner: MemoryLog,
     fault: Arc<Mutex<Fault>>,
     is_deaf: watch::Sender<bool>,
+    /// Histories that are being read: now, at most so far, and over all.
+    reading: Arc<[AtomicUsize; 3]>,
 }
 
 impl FaultyLog {
@@ -42,12 +52,18 @@ impl FaultyLog {
             inner,
             fault: Arc::new(Mutex::new(Fault::None)),
             is_deaf: watch::Sender::new(false),
+            reading: Arc::default(),
         }
     }
 
     pub(super) fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
         self.is_deaf.send_replace(fault == Fault::Deaf);
+    }
+
+    /// Histories that are being read: now, at most so far, and over all.
+    pub(super) fn reading(&self) -> &[AtomicUsize; 3] {
+        &self.reading
     }
 
     fn fault(&self) -> Fault {
@@ -114,7 +130,16 @@ impl EventLog for FaultyLog {
 
     async fn read(&self, user: &UserId, after: u64, max_bytes: usize) -> EventResult<Page> {
         self.meet().await?;
-        self.inner.read(user, after, max_bytes).await
+        let [now, most, all] = self.reading();
+        let n_reading = now.fetch_add(1, Ordering::Relaxed) + 1;
+        most.fetch_max(n_reading, Ordering::Relaxed);
+        all.fetch_add(1, Ordering::Relaxed);
+        if self.fault() == Fault::SlowReads {
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        let page = self.inner.read(user, after, max_bytes).await;
+        now.fetch_sub(1, Ordering::Relaxed);
+        page
     }
 
     async fn save(&self, user: &UserId, parts: &[Checkpoint]) -> EventResult<()> {
