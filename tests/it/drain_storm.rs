@@ -7,11 +7,8 @@ use std::io;
 use std::time::Duration;
 
 use events_tests::resume::EngineKind;
+use events_tests::rigs::{self, is_soak};
 use events_tests::storm::Storm;
-
-fn is_soak() -> bool {
-    std::env::var_os("EVENTS_SOAK").is_some_and(|value| value == "1")
-}
 
 fn storm(engine: EngineKind, n_hubs: usize) -> Storm {
     let is_soak = is_soak();
@@ -34,11 +31,11 @@ async fn check(test: &str, storm: Storm) -> io::Result<()> {
     let Some(report) = storm.run(test).await? else {
         return Ok(());
     };
-    if is_soak() {
-        // Written to the stream itself: the test runner swallows what passing tests print.
-        use std::io::Write as _;
-        writeln!(io::stderr(), "{test}: {report}")?;
-    }
+    let (log, n_hubs) = (storm.engine, storm.n_hubs);
+    rigs::say(&format_args!(
+        "drain, {n_hubs} hubs on {log:?} | {}",
+        report.line()
+    ));
     assert!(report.status.success(), "{report}");
     assert!(report.ended_after <= storm.window + grace(), "{report}");
     assert_eq!(report.ends.len(), storm.n_streams, "{report}");

@@ -11,14 +11,11 @@ use std::time::{Duration, Instant};
 use events_tests::deadline::PATIENCE;
 use events_tests::network::Network;
 use events_tests::raw_client::{RawSse, Request};
+use events_tests::rigs::{self, is_soak};
 use events_tests::server_process::{ServerProcess, events_binary};
 use events_tests::skip;
 use events_tests::tokens::{self, SECRET};
 use tokio::runtime::Runtime;
-
-fn is_soak() -> bool {
-    std::env::var_os("EVENTS_SOAK").is_some_and(|value| value == "1")
-}
 
 /// A client over there, and what it is told to do.
 struct Client {
@@ -145,13 +142,9 @@ async fn check(test: &str, take_over: &str) -> io::Result<()> {
     let (freed_after, metrics, of_bob) = server.join().expect("no panic")?;
     dead.thread.join().expect("no panic")?;
 
-    if is_soak() {
-        use std::io::Write as _;
-        writeln!(
-            io::stderr(),
-            "{test}: the slot was free after {freed_after:.1?}"
-        )?;
-    }
+    rigs::say(&format_args!(
+        "half open, sockets taken over: {take_over} | the slot was free after {freed_after:.1?}"
+    ));
     assert!(freed_after <= limit, "{freed_after:?}");
     let end = r#"events_stream_ends_total{stream="agui",reason="unacknowledged"} 1"#;
     assert!(metrics.contains(end), "{metrics}");

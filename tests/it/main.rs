@@ -84,6 +84,8 @@ mod mistakes_table;
 mod names;
 #[cfg(test)]
 mod official;
+#[cfg(all(test, target_os = "linux"))]
+mod overload;
 #[cfg(test)]
 mod packaging;
 #[cfg(test)]
@@ -112,6 +114,8 @@ mod secrets;
 mod shutdown;
 #[cfg(test)]
 mod slow_reader;
+#[cfg(all(test, target_os = "linux"))]
+mod steady;
 #[cfg(test)]
 mod take_over;
 #[cfg(test)]

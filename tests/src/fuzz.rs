@@ -67,7 +67,7 @@ pub struct Finding {
 
 impl Limit {
     /// The limit for a search that should find nothing: a second, or as many as `EVENTS_FUZZ_SECONDS` says, which
-    /// `cargo xtask test` sets; ten minutes in `cargo xtask soak`.
+    /// `cargo xtask test` sets in a part of its own; ten minutes in `cargo xtask soak`.
     ///
     /// # Panics
     ///

@@ -26,6 +26,8 @@
 pub mod a2a_client;
 pub mod agui_check;
 pub mod agui_runs;
+#[cfg(target_os = "linux")]
+pub mod attack;
 pub mod browser;
 pub mod client_log;
 pub mod conformance;
@@ -33,6 +35,7 @@ pub mod deadline;
 pub mod devtools;
 pub mod fault_proxy;
 pub mod fuzz;
+pub mod guest;
 pub mod hub;
 pub mod llm_client;
 pub mod llm_upstream;
@@ -43,6 +46,7 @@ pub mod postgres_server;
 pub mod processor_time;
 pub mod raw_client;
 pub mod report_server;
+pub mod resident;
 pub mod resume;
 pub mod rigs;
 pub mod sample;

@@ -293,6 +293,25 @@ impl Report {
         most as f64 * n_bins as f64 / self.ends.len() as f64
     }
 
+    /// Says the most important of it in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let tenths = (self.window.mul_f64(0.9).as_millis() / 100).max(1) as usize;
+        format!(
+            "{} streams ended in {:.2} s, {} not cleanly | fullest tenth of a second {:.2} times the mean | {} back, the \
+             last {:.2} s after the hub was gone | {} events published, {} read | {} findings",
+            self.ends.len(),
+            self.ended_after.as_secs_f64(),
+            self.unclean.len(),
+            self.peak(tenths),
+            self.returns.len(),
+            self.all_back_after().as_secs_f64(),
+            self.n_events.0,
+            self.n_events.1,
+            self.findings.len()
+        )
+    }
+
     /// Returns when the last stream was open again, after the hub had ended.
     #[must_use]
     pub fn all_back_after(&self) -> Duration {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Query, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -24,7 +24,7 @@ use crate::{
     Problem, RequestContext, StreamState,
     body::Manner,
     metrics::Bound,
-    query::{HeartbeatForm, read_time},
+    query::{HeartbeatForm, PathName, read_time},
     receive::{check_coding, receive},
     source::Source,
     streams::stream,
@@ -206,7 +206,7 @@ async fn thread(
     State(state): State<StreamState>,
     context: RequestContext,
     query: Result<Query<ThreadQuery>, axum::extract::rejection::QueryRejection>,
-    Path(thread): Path<String>,
+    PathName(thread): PathName,
 ) -> Result<Response, Problem> {
     let Query(ThreadQuery { form }) =
         query.map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    extract::{Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{delete, get},
@@ -23,7 +23,7 @@ use prometheus_client::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Problem, RequestContext, StreamState, revoking::KEEPER};
+use crate::{Problem, RequestContext, StreamState, query::PathName, revoking::KEEPER};
 
 /// How long the log may be out of reach before others should be asked instead of this replica.
 const OUTAGE_UNTIL_UNREADY: Duration = Duration::from_secs(30);
@@ -358,7 +358,7 @@ async fn disconnect(
 async fn erase(
     State(state): State<StreamState>,
     context: RequestContext,
-    Path(user): Path<String>,
+    PathName(user): PathName,
 ) -> Result<StatusCode, Problem> {
     if !context.is_operator() {
         let detail = "only an operator may erase a user";

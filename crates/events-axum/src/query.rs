@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    extract::{FromRequestParts, Query},
+    extract::{FromRequestParts, Path, Query},
     http::request::Parts,
 };
 use events_broadcast::Attach;
@@ -49,6 +49,21 @@ pub(crate) struct StreamQuery {
     pub(crate) cursor: Option<String>,
     pub(crate) heartbeat: HeartbeatForm,
     pub(crate) has_control: bool,
+}
+
+/// What stands in the path where a route has a name: a thread, a user, an agent, a run. One that is no text is refused
+/// as every mistake is, with a problem.
+#[derive(Debug)]
+pub(crate) struct PathName(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = Path::<String>::from_request_parts(parts, state).await;
+        let Path(name) = read.map_err(|rejection| Problem::bad_request(rejection.to_string()))?;
+        Ok(Self(name))
+    }
 }
 
 impl StreamQuery {

@@ -33,6 +33,10 @@ pub(crate) enum Json<'a> {
 static NULL: Json<'static> = Json::Null;
 
 impl<'a> Json<'a> {
+    /// No answer has so many tokens. The sum of eight such counts is still a number that every reader of JSON has
+    /// exactly, up to 2^53 (RFC 8259, 6), and AG-UI allows none beyond it.
+    const MAX_COUNT: u64 = 1 << 50;
+
     /// Reads a whole text.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
@@ -69,16 +73,18 @@ impl<'a> Json<'a> {
         self.text().filter(|text| !text.is_empty())
     }
 
-    /// A count: a whole number that is not negative, also written as `5.0`.
+    /// A count: a whole number that is not negative, also written as `5.0`. One that cannot be meant is none.
     pub(crate) fn count(&self) -> Option<u64> {
         match self {
-            Self::Unsigned(number) => Some(*number),
+            Self::Unsigned(number) if *number <= Self::MAX_COUNT => Some(*number),
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 reason = "whole, not negative, and small enough to be exact"
             )]
-            Self::Float(number) if number.fract() == 0.0 && (0.0..9e15).contains(number) => {
+            Self::Float(number)
+                if number.fract() == 0.0 && (0.0..=Self::MAX_COUNT as f64).contains(number) =>
+            {
                 Some(*number as u64)
             }
             _ => None,

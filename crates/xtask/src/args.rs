@@ -10,20 +10,21 @@ pub(crate) const USAGE: &str = "\
 usage: cargo xtask test [--only PART]...   run all parts, or the named ones
        cargo xtask setup                   install what the tests need into target/xtask
        cargo xtask soak [--engine NAME]... [--only RIG]... [--minutes N] [--seed N] [--debug]
-                                           the long forms of the trials, on every log, about 15 minutes: all rigs or
-                                           the named ones, N minutes of 20 faults each for the trials with faults (1),
-                                           all drawn from a seed; hubs built for release, or with --debug for tests
+                                           the long forms of the trials, on every log, about two hours: all rigs or
+                                           the named ones, N minutes of 20 faults each for the trials with faults (1)
+                                           and of coming and going for the steady one (30), all drawn from a seed; hubs built for release, or with --debug for tests
        cargo xtask bench [--only CELL]... [--rounds N] [--quick]
                                            our hub beside other servers, into target/bench
        cargo xtask dist [--profile NAME] [--output FOLDER]
                                            an archive to install and its checksum, into target/dist
-parts: setup, fmt, clippy, doc, tests, deny (all of them, in this order, by default)
+parts: setup, fmt, clippy, doc, tests, fuzz, deny (all of them, in this order, by default)
        lint = fmt, clippy, doc
        unit = the crates' own tests
        it   = the integration tests, with everything they need required
        and only when they are named, because they build everything anew: packages = every crate as it would be
        uploaded; oldest = with the oldest compiler that is said to do (rustup has to have it)
-rigs:  disk, nats, cluster, postgres (engines), kills, outage, official, planted";
+rigs:  disk, nats, cluster, postgres (engines), kills, outage, official, planted, drain, half-open, crowds, overload,
+       steady, model, fuzz";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,6 +80,7 @@ fn named(name: &str) -> Option<&'static [Part]> {
         "unit" => &[Part::Unit],
         "it" => &[Part::Setup, Part::Integration],
         "tests" => &[Part::Setup, Part::Tests],
+        "fuzz" => &[Part::Fuzz],
         "deny" => &[Part::Deny],
         "packages" => &[Part::Packages],
         "oldest" => &[Part::Oldest],

@@ -22,7 +22,18 @@ struct Rig {
     what: &'static str,
 }
 
-const RIGS: [Rig; 13] = [
+impl Rig {
+    /// One trial at a time, since each measures how soon clients have news again; but fuzzing measures nothing, and is
+    /// long.
+    const fn n_threads(&self) -> usize {
+        match self.name.as_bytes() {
+            b"fuzz" => 2,
+            _ => 1,
+        }
+    }
+}
+
+const RIGS: [Rig; 15] = [
     Rig {
         name: "disk",
         tests: "log_resume::a_hub_that_is_killed",
@@ -79,6 +90,16 @@ const RIGS: [Rig; 13] = [
         what: "thousands that connect at once, and readers that stop reading",
     },
     Rig {
+        name: "overload",
+        tests: "overload::",
+        what: "10,000 stalled readers, a million users, slow heads and garbage beside ordinary streams",
+    },
+    Rig {
+        name: "steady",
+        tests: "steady::",
+        what: "users that come and go for half an hour: memory stays flat, and all is given back",
+    },
+    Rig {
         name: "model",
         tests: "resume_model",
         what: "drawn stories of readers, cuts and outages against a list per user",
@@ -95,7 +116,8 @@ const RIGS: [Rig; 13] = [
 pub(crate) struct SoakRequest {
     /// Names of rigs; all where there is none.
     pub(crate) only: Vec<&'static str>,
-    /// How long each trial with faults publishes, with 20 faults a minute; the tests' own minute where there is none.
+    /// How long each trial with faults publishes, with 20 faults a minute, and how long the steady one lasts; the tests'
+    /// own minute, or half hour, where there is none.
     pub(crate) minutes: Option<u32>,
     /// From which everything is drawn; the tests' own where there is none.
     pub(crate) seed: Option<u64>,
@@ -214,9 +236,9 @@ fn run_rig(root: &Path, request: &SoakRequest, rig: &'static Rig) -> Outcome {
     environment.extend(minutes.as_deref().map(|text| ("EVENTS_SOAK_MINUTES", text)));
     environment.extend(seed.as_deref().map(|text| ("EVENTS_SEED", text)));
     let profile = if request.is_debug { "" } else { " --release" };
-    // One trial at a time: each measures how soon clients have news again.
     let line = format!(
-        "cargo test{profile} --package events-tests --test it -- --nocapture --test-threads=1 {}",
+        "cargo test{profile} --package events-tests --test it -- --nocapture --test-threads={} {}",
+        rig.n_threads(),
         rig.tests
     );
     let (begun_at, mut tally, mut results) = (Instant::now(), Tally::default(), Vec::new());

@@ -10,7 +10,7 @@ use events_tests::resume::hubs::Hubs;
 use events_tests::resume::{Engine, EngineKind};
 use tokio::time::{Instant, interval};
 
-use super::{is_soak, rest};
+use super::{is_soak, rest, say};
 
 /// A publisher knows after two seconds; the rest is for the way.
 const ANSWER_TIME: Duration = Duration::from_millis(2_500);
@@ -122,7 +122,11 @@ async fn trial(name: &str, kind: EngineKind) -> io::Result<()> {
         until_taken(address, event).await?;
         assert_eq!(ready(address).await?, 200);
     }
-    println!("{name}: published again after {:?}", back_at.elapsed());
+    say(format_args!(
+        "{name} | its log was away for {:.0?} | published again {:.2?} after it was back | none lost",
+        back_at - began_at,
+        back_at.elapsed()
+    ));
     for stream in &mut streams {
         let is_last = |frame: &RawFrame| frame.raw.contains("\"back-1\"");
         let frames = stream.read_until(PATIENCE, is_last).await?;

@@ -197,6 +197,15 @@ impl RawSse {
     ///
     /// When the socket cannot be told so.
     pub fn reset(self) -> io::Result<()> {
+        self.set_reset()
+    }
+
+    /// Says that the connection is to be closed with an RST when this is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be told so.
+    pub fn set_reset(&self) -> io::Result<()> {
         self.body.stream().set_zero_linger()
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -23,6 +23,7 @@ use super::{AgentCall, AgentPlace, AgentRefusal, Opening, Shared};
 use crate::{
     Problem, RequestContext, StreamState,
     metrics::Bound,
+    query::PathName,
     receive::{check_coding, discard, receive},
     source::Source,
     streams::stream,
@@ -44,7 +45,7 @@ struct Asked {
 pub(super) async fn run(
     State(shared): State<Shared>,
     context: RequestContext,
-    Path(agent): Path<String>,
+    PathName(agent): PathName,
     headers: HeaderMap,
     body: Body,
 ) -> Response {

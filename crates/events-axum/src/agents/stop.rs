@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
@@ -12,7 +12,7 @@ use events_router::{BusEvent, Item, ThreadState};
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
-use crate::{Problem, RequestContext};
+use crate::{Problem, RequestContext, query::PathName};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct StopQuery {
@@ -41,7 +41,7 @@ pub(super) async fn stop(
     State(shared): State<Shared>,
     context: RequestContext,
     query: Result<Query<StopQuery>, QueryRejection>,
-    Path(run): Path<String>,
+    PathName(run): PathName,
 ) -> Result<Response, Problem> {
     let Query(query) =
         query.map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;

@@ -29,6 +29,19 @@ fn a_member_of_another_type_is_absent_and_the_rest_is_read() {
 }
 
 #[test]
+fn a_count_that_no_reader_has_exactly_is_absent() {
+    for (number, count) in [
+        ("1125899906842624", Some(1 << 50)),
+        ("1125899906842624.0", Some(1 << 50)),
+        ("1125899906842625", None),
+        ("9007199254740993", None),
+        ("1e300", None),
+    ] {
+        assert_eq!(Json::parse(number).unwrap().count(), count, "{number}");
+    }
+}
+
+#[test]
 fn what_is_written_is_what_was_read_without_its_blanks() {
     let text = "{ \"z\": 1, \"a\": [true, null, -2, 1.5, \"\u{e9}\\\"\\n\"], \"b\": {} }";
     let compact = "{\"z\":1,\"a\":[true,null,-2,1.5,\"\u{e9}\\\"\\n\"],\"b\":{}}";
