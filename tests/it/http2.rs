@@ -316,7 +316,8 @@ async fn operators_see_by_which_wire_a_stream_goes_and_how_much() -> io::Result<
     let hub = Hub::plain().await?;
     let run = sample::run("t", "r", 20);
     let (begun, rest) = run.split_first().expect("a run");
-    hub.publish_lines("ada", &[begun.clone()]).await?;
+    hub.publish_lines("ada", std::slice::from_ref(begun))
+        .await?;
     let mut own_socket = hub.stream("/agui?user=ada&thread=t").await?;
     let input =
         r#"{"threadId":"t","runId":"mine","state":{},"messages":[],"tools":[],"context":[]}"#;
