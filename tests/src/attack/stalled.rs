@@ -20,6 +20,9 @@ const BUFFER: u32 = 4_096;
 const EVENT: usize = 16 << 10;
 /// How often streams are looked after.
 const ROUND: Duration = Duration::from_secs(2);
+/// In so many rounds all streams are opened anew: the hub gives up a client that takes nothing for 25 seconds, and
+/// nothing tells that to a client that does not read.
+const LIFE: usize = 10;
 
 /// Opens the streams; the answers are never read.
 pub(super) async fn open(address: SocketAddr, n_streams: usize) -> io::Result<Vec<TcpStream>> {
@@ -38,16 +41,22 @@ async fn open_one(address: SocketAddr, number: usize) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Opens those again that the hub has ended.
-pub(super) async fn keep(address: SocketAddr, mut streams: Vec<TcpStream>, tally: Arc<Tally>) {
+/// Opens streams anew before the hub gives them up, and those that it has ended.
+pub(super) async fn keep(address: SocketAddr, streams: Vec<TcpStream>, tally: Arc<Tally>) {
+    let mut streams: Vec<Option<TcpStream>> = streams.into_iter().map(Some).collect();
     let mut rounds = interval(ROUND);
-    loop {
+    for round in 0.. {
         rounds.tick().await;
-        for (number, stream) in streams.iter_mut().enumerate() {
-            if !matches!(stream.take_error(), Ok(None))
-                && let Ok(again) = open_one(address, number).await
-            {
-                *stream = again;
+        for (number, place) in streams.iter_mut().enumerate() {
+            let is_old = round >= LIFE && number % LIFE == round % LIFE;
+            let is_well = |stream: &TcpStream| matches!(stream.take_error(), Ok(None));
+            if !is_old && place.as_ref().is_some_and(is_well) {
+                continue;
+            }
+            // Closed first: a user has no place for one more.
+            *place = None;
+            if let Ok(again) = open_one(address, number).await {
+                *place = Some(again);
                 count(&tally.n_reopened);
             }
         }
