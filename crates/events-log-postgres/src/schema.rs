@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tokio_postgres::{Client, error::SqlState};
+use tokio_postgres::{Client, error::SqlState, types::Type};
 
 use crate::{
     config::PostgresConfig,
@@ -227,8 +227,10 @@ impl Preparation<'_> {
                  do update set channel = excluded.channel where known.channel <> excluded.channel"
             );
             let channel = i16::from(channel.number());
+            // With its types, so that nothing is prepared: behind a pooler, what is prepared on one connection of the
+            // server is unknown on the next.
             self.client
-                .execute(&text, &[name, &channel])
+                .query_typed(&text, &[(name, Type::TEXT), (&channel, Type::INT2)])
                 .await
                 .map_err(|error| self.failed(&error))?;
         }
