@@ -148,8 +148,8 @@ fn objection(header: &Value, claims: &Value) -> Option<&'static str> {
         .map(|(_, why)| *why)
 }
 
-/// Header and claims; `None` when they are nested deeper than this reader goes, or have half a surrogate pair, which
-/// members that nobody asks for may.
+/// Header and claims; `None` when they are nested deeper than this reader goes, or have half a surrogate pair or a number
+/// beyond what a double holds, which members that nobody asks for may.
 fn read(header: &str, claims: &str) -> Result<Option<(Value, Value)>, String> {
     let object = |text: &str| match serde_json::from_str::<Map<String, Value>>(text) {
         Ok(members) => Ok(Some(Value::Object(members))),
@@ -165,6 +165,7 @@ fn is_aside(why: &str) -> bool {
         "recursion limit",
         "unexpected end of hex escape",
         "lone leading surrogate",
+        "number out of range",
     ];
     strict.iter().any(|words| why.starts_with(words))
 }
