@@ -46,6 +46,8 @@ mod address;
 mod admission;
 mod agents;
 mod agui;
+#[cfg(feature = "serve")]
+mod aside;
 #[cfg(feature = "auth")]
 pub mod auth;
 mod body;

@@ -41,24 +41,11 @@ impl Parting {
 
     /// Drops something that holds a body, and says this meanwhile, beside what is being said already.
     pub(crate) fn of_dropping<T>(self, thing: T) {
-        let before = PARTING.get();
-        PARTING.set(Self {
+        let before = Self::here();
+        let now = Self {
             is_taken_over: before.is_taken_over || self.is_taken_over,
             is_unacknowledged: before.is_unacknowledged || self.is_unacknowledged,
-        });
-        // Also after a panic in somebody's drop.
-        let _restored = Restored(before);
-        drop(thing);
-    }
-}
-
-/// Puts back what was said before.
-#[cfg(feature = "serve")]
-struct Restored(Parting);
-
-#[cfg(feature = "serve")]
-impl Drop for Restored {
-    fn drop(&mut self) {
-        PARTING.set(self.0);
+        };
+        crate::aside::saying(&PARTING, now, || drop(thing));
     }
 }

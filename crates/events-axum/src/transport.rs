@@ -19,18 +19,5 @@ pub(crate) fn here() -> Transport {
 /// Polls a body, and says meanwhile by what goes what it says.
 #[cfg(feature = "serve")]
 pub(crate) fn polling<T>(transport: Transport, poll: impl FnOnce() -> T) -> T {
-    // Also after a panic in somebody's body.
-    let _restored = Restored(TRANSPORT.replace(transport));
-    poll()
-}
-
-/// Puts back what was said before.
-#[cfg(feature = "serve")]
-struct Restored(Transport);
-
-#[cfg(feature = "serve")]
-impl Drop for Restored {
-    fn drop(&mut self) {
-        TRANSPORT.set(self.0);
-    }
+    crate::aside::saying(&TRANSPORT, transport, poll)
 }

@@ -12,7 +12,8 @@ usage: cargo xtask test [--only PART]...   run all parts, or the named ones
        cargo xtask soak [--engine NAME]... [--only RIG]... [--minutes N] [--seed N] [--debug]
                                            the long forms of the trials, on every log, about two hours: all rigs or
                                            the named ones, N minutes of 20 faults each for the trials with faults (1)
-                                           and of coming and going for the steady one (30), all drawn from a seed; hubs built for release, or with --debug for tests
+                                           and of coming and going for the steady one (30), all drawn from a seed; hubs built
+                                           for release, or with --debug for tests
        cargo xtask bench [--only CELL]... [--rounds N] [--quick]
                                            our hub beside other servers, into target/bench
        cargo xtask dist [--profile NAME] [--output FOLDER]

@@ -20,17 +20,8 @@ struct Rig {
     /// What runs it among the integration tests: a part of their names.
     tests: &'static str,
     what: &'static str,
-}
-
-impl Rig {
-    /// One trial at a time, since each measures how soon clients have news again; but fuzzing measures nothing, and is
-    /// long.
-    const fn n_threads(&self) -> usize {
-        match self.name.as_bytes() {
-            b"fuzz" => 2,
-            _ => 1,
-        }
-    }
+    /// How many of its tests run at a time: one where they measure how soon clients have news again.
+    n_threads: usize,
 }
 
 const RIGS: [Rig; 15] = [
@@ -38,76 +29,91 @@ const RIGS: [Rig; 15] = [
         name: "disk",
         tests: "log_resume::a_hub_that_is_killed",
         what: "one hub on its disk, killed and paused, 600 clients",
+        n_threads: 1,
     },
     Rig {
         name: "nats",
         tests: "log_resume::clients_move_between_hubs_on_nats",
         what: "three hubs on one NATS server, 600 clients",
+        n_threads: 1,
     },
     Rig {
         name: "cluster",
         tests: "log_resume::clients_move_between_hubs_on_a_cluster",
         what: "three hubs on three NATS servers, 600 clients",
+        n_threads: 1,
     },
     Rig {
         name: "postgres",
         tests: "log_resume::clients_move_between_hubs_on_postgres",
         what: "three hubs on PostgreSQL, 600 clients",
+        n_threads: 1,
     },
     Rig {
         name: "kills",
         tests: "log_resume::kills",
         what: "a hub on its disk, killed 100 times while it is published to",
+        n_threads: 1,
     },
     Rig {
         name: "outage",
         tests: "log_resume::outage",
         what: "two hubs whose log is away for half a minute",
+        n_threads: 1,
     },
     Rig {
         name: "official",
         tests: "log_resume::official",
         what: "official clients at one hub while the other is killed",
+        n_threads: 1,
     },
     Rig {
         name: "planted",
         tests: "log_resume::planted log_resume::screens",
         what: "logs that break their promises are found out",
+        n_threads: 1,
     },
     Rig {
         name: "drain",
         tests: "drain_storm",
         what: "5,000 streams end over ten seconds and come back to another hub",
+        n_threads: 1,
     },
     Rig {
         name: "half-open",
         tests: "half_open",
         what: "clients whose network goes away, with the hub's own time limits",
+        n_threads: 1,
     },
     Rig {
         name: "crowds",
         tests: "crowds",
         what: "thousands that connect at once, and readers that stop reading",
+        n_threads: 1,
     },
     Rig {
         name: "overload",
         tests: "overload::",
         what: "10,000 stalled readers, a million users, slow heads and garbage beside ordinary streams",
+        n_threads: 1,
     },
     Rig {
         name: "steady",
         tests: "steady::",
         what: "users that come and go for half an hour: memory stays flat, and all is given back",
+        n_threads: 1,
     },
     Rig {
         name: "model",
         tests: "resume_model",
         what: "drawn stories of readers, cuts and outages against a list per user",
+        n_threads: 1,
     },
     Rig {
         name: "fuzz",
         tests: "fuzz::",
         what: "what reads from outside gets inputs that are nearly right",
+        n_threads: 2,
     },
 ];
 
@@ -238,8 +244,7 @@ fn run_rig(root: &Path, request: &SoakRequest, rig: &'static Rig) -> Outcome {
     let profile = if request.is_debug { "" } else { " --release" };
     let line = format!(
         "cargo test{profile} --package events-tests --test it -- --nocapture --test-threads={} {}",
-        rig.n_threads(),
-        rig.tests
+        rig.n_threads, rig.tests
     );
     let (begun_at, mut tally, mut results) = (Instant::now(), Tally::default(), Vec::new());
     let ended = run_watched(root, &environment, &line, |line| {
