@@ -135,7 +135,7 @@ impl LogStore {
         // Logs without events may stand before all that have some, and each is passed over once: nobody is refused
         // because there are many who only listen. A search of all that was in vain is not repeated at once.
         let now_ms = self.inner.clock.now_ms();
-        let n_silent = if budget.may_search_all(now_ms) {
+        let n_silent = if budget.events_search.is_worth_while(now_ms) {
             self.users()
         } else {
             0
@@ -145,7 +145,7 @@ impl LogStore {
             left = left.saturating_sub(VISITS_PER_PUBLISH);
         }
         if n_silent > 0 && budget.is_exceeded() {
-            budget.note_search(now_ms);
+            budget.events_search.was_in_vain(now_ms);
         }
     }
 

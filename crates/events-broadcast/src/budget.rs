@@ -15,8 +15,9 @@ use crate::{lock::Mutex, user_log::UserLog};
 
 /// One queue entry per log: when its oldest event was appended, as it was known when the entry was made.
 ///
-/// The time may be older than the truth, never newer, so the oldest event over all logs is found by looking
-/// at the first entry and putting it back with its present time.
+/// The time may be older than the truth, so the oldest event over all logs is found by looking at the first entry and
+/// putting it back with its present time. It is newer only for a log that was passed over because somebody reads it:
+/// that one ages when it is appended to, or when its turn comes again.
 #[derive(Debug)]
 struct Oldest {
     at_ms: i64,
@@ -68,21 +69,43 @@ pub(crate) struct Budget {
     queue: Mutex<BinaryHeap<Reverse<Oldest>>>,
     /// The time of the queue's first entry, so that most appends need not lock the queue.
     oldest_ms: AtomicI64,
-    /// When all logs were last searched in vain for something to evict, in milliseconds.
-    searched_ms: AtomicI64,
+    /// For something to evict.
+    pub(crate) events_search: Search,
+    /// For a user whom nobody reads.
+    pub(crate) users_search: Search,
+}
+
+/// When all logs were last searched in vain, in milliseconds.
+#[derive(Debug)]
+pub(crate) struct Search(AtomicI64);
+
+impl Search {
+    /// How long nobody searches all logs after a search in vain, in milliseconds.
+    const PAUSE_MS: i64 = 1_000;
+
+    const fn new() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
+
+    pub(crate) fn is_worth_while(&self, now_ms: i64) -> bool {
+        let in_vain_ms = self.0.load(Ordering::Relaxed);
+        now_ms >= in_vain_ms.saturating_add(Self::PAUSE_MS)
+    }
+
+    pub(crate) fn was_in_vain(&self, now_ms: i64) {
+        self.0.store(now_ms, Ordering::Relaxed);
+    }
 }
 
 impl Budget {
-    /// How long nobody searches all logs after a search in vain, in milliseconds.
-    const SEARCH_PAUSE_MS: i64 = 1_000;
-
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) const fn new(limit: usize) -> Self {
         Self {
             used: AtomicUsize::new(0),
             limit,
             queue: Mutex::new(BinaryHeap::new()),
             oldest_ms: AtomicI64::new(i64::MAX),
-            searched_ms: AtomicI64::new(i64::MIN),
+            events_search: Search::new(),
+            users_search: Search::new(),
         }
     }
 
@@ -92,17 +115,6 @@ impl Budget {
 
     pub(crate) fn is_exceeded(&self) -> bool {
         self.used() > self.limit
-    }
-
-    /// Tells whether it is worth while to search all logs for something to evict.
-    pub(crate) fn may_search_all(&self, now_ms: i64) -> bool {
-        let searched_ms = self.searched_ms.load(Ordering::Relaxed);
-        now_ms >= searched_ms.saturating_add(Self::SEARCH_PAUSE_MS)
-    }
-
-    /// Notes that all logs were searched in vain.
-    pub(crate) fn note_search(&self, now_ms: i64) {
-        self.searched_ms.store(now_ms, Ordering::Relaxed);
     }
 
     pub(crate) fn charge(&self, bytes: usize) {

@@ -9,7 +9,7 @@ use crate::{LogStore, stats::count, user_log::UserLog};
 
 /// Events that one visit to a log may evict under its lock.
 const EVICTION_SLICE: usize = 64;
-/// Logs that are looked at to make room for one new user.
+/// Logs that are looked at to make room for one new user, whenever somebody comes.
 const VISITS_PER_NEW_USER: usize = 4;
 
 impl LogStore {
@@ -96,27 +96,47 @@ impl LogStore {
         true
     }
 
-    /// Makes room for a new user by retiring logs that nobody reads, oldest events first.
+    /// Makes room for a new user by retiring a log that nobody reads, that with the oldest event first.
     pub(crate) fn retire_oldest(&self) -> bool {
-        for _ in 0..VISITS_PER_NEW_USER {
-            let Some((log, _)) = self.inner.budget.dequeue() else {
-                return false;
+        let budget = &self.inner.budget;
+        // Those who are read may stand before all others, and each is passed over once: nobody is refused because many
+        // have been listening for long. A search of all that was in vain is not repeated at once.
+        let now_ms = self.inner.clock.now_ms();
+        let searches_all = budget.users_search.is_worth_while(now_ms);
+        let n_visits = if searches_all { self.users() } else { 0 };
+        // They are put back at the end, so that none is looked at twice.
+        let mut passed_over = Vec::new();
+        let mut has_room = false;
+        for _ in 0..VISITS_PER_NEW_USER.max(n_visits) {
+            let Some((log, _)) = budget.dequeue() else {
+                break;
             };
-            let mut state = log.lock();
-            if state.watchers.is_empty() {
-                while !state.ring.is_empty() {
-                    self.inner.budget.release(state.evict_oldest(false));
-                    count(&self.inner.stats.evicted_total_bound);
-                }
-                drop(state);
-                if self.remove(&log) {
-                    return true;
-                }
-            } else {
-                drop(state);
+            has_room = self.retire(&log);
+            if has_room {
+                break;
             }
-            self.inner.budget.enqueue(log, self.inner.clock.now_ms());
+            passed_over.push(log);
         }
-        false
+        for log in passed_over {
+            budget.enqueue(log, now_ms);
+        }
+        if searches_all && !has_room {
+            budget.users_search.was_in_vain(now_ms);
+        }
+        has_room
+    }
+
+    /// Removes a log with its events, unless somebody reads it.
+    fn retire(&self, log: &UserLog) -> bool {
+        let mut state = log.lock();
+        if !state.watchers.is_empty() {
+            return false;
+        }
+        while !state.ring.is_empty() {
+            self.inner.budget.release(state.evict_oldest(false));
+            count(&self.inner.stats.evicted_total_bound);
+        }
+        drop(state);
+        self.remove(log)
     }
 }

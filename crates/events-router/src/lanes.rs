@@ -142,33 +142,61 @@ impl Lanes {
         clock: &dyn Clock,
     ) -> EventResult<Arc<Lane>> {
         let hash = self.hasher.hash_one(user);
-        let mut shard = self
-            .shard(hash)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if self.len.load(Ordering::Relaxed) >= self.max
-            && shard.find(hash, |(other, _)| other == user).is_none()
-        {
-            let n_removed = remove_idle(&mut shard, clock.now_ms());
-            add(&self.budget.counters.users_evicted, n_removed);
-            if self.len.fetch_sub(n_removed, Ordering::Relaxed) - n_removed >= self.max {
+        loop {
+            let mut shard = self
+                .shard(hash)
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            match shard.entry(
+                hash,
+                |(other, _)| other == user,
+                |(user, _)| self.hasher.hash_one(user),
+            ) {
+                Entry::Occupied(entry) => return Ok(Arc::clone(&entry.get().1)),
+                Entry::Vacant(entry) if self.len.load(Ordering::Relaxed) < self.max => {
+                    let lane = Arc::new(Lane::new(Arc::clone(&self.budget), user, clock.now_ms()));
+                    entry.insert((user.clone(), Arc::clone(&lane)));
+                    self.len.fetch_add(1, Ordering::Relaxed);
+                    return Ok(lane);
+                }
+                Entry::Vacant(_) => {}
+            }
+            // No two shards are locked at a time.
+            drop(shard);
+            if !self.forget_some() {
                 count(&self.budget.counters.users_refused);
                 return Err(EventError::Overloaded("too many users have runs"));
             }
         }
-        match shard.entry(
-            hash,
-            |(other, _)| other == user,
-            |(user, _)| self.hasher.hash_one(user),
-        ) {
-            Entry::Occupied(entry) => Ok(Arc::clone(&entry.get().1)),
-            Entry::Vacant(entry) => {
-                let lane = Arc::new(Lane::new(Arc::clone(&self.budget), user, clock.now_ms()));
-                entry.insert((user.clone(), Arc::clone(&lane)));
-                self.len.fetch_add(1, Ordering::Relaxed);
-                Ok(lane)
+    }
+
+    /// Makes room for new users: forgets those of the next shard that has any without an active run, the older half of
+    /// them. Tells whether there was one.
+    fn forget_some(&self) -> bool {
+        for _ in 0..SHARDS {
+            let index = self.next_shard.fetch_add(1, Ordering::Relaxed) % SHARDS;
+            let mut shard = self.shards[index]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let idle = shard.iter().filter_map(|(_, lane)| {
+                let state = lane.lock();
+                (state.active_runs() == 0).then_some(state.touched_ms)
+            });
+            let mut touched_ms: Vec<i64> = idle.collect();
+            if touched_ms.is_empty() {
+                continue;
+            }
+            let middle = touched_ms.len() / 2;
+            let (_, median_ms, _) = touched_ms.select_nth_unstable(middle);
+            let n_removed = remove_idle(&mut shard, median_ms.saturating_add(1));
+            drop(shard);
+            self.len.fetch_sub(n_removed, Ordering::Relaxed);
+            add(&self.budget.counters.users_evicted, n_removed);
+            if n_removed > 0 {
+                return true;
             }
         }
+        false
     }
 
     /// Forgets the lanes that have been idle for long.

@@ -240,8 +240,10 @@ impl EventRouter {
             self.end_all_overdue_runs();
             self.inner.lanes.sweep(now_ms);
         }
-        self.inner.store.trim(10_000);
-        self.inner.analytics.store().trim(10_000);
+        for store in [&self.inner.store, self.inner.analytics.store()] {
+            // At least as many visits as there are users, so that they are forgotten as fast as others can come.
+            store.trim(10_000.max(store.users()));
+        }
     }
 
     /// Makes the work of waking the readers of users with many connections, on all streams; it never ends, and does

@@ -329,3 +329,35 @@ fn many_who_only_listen_do_not_keep_a_full_log_from_making_room() {
     assert!(numbers.store().used_bytes() <= 64 << 10);
     drop(listeners);
 }
+
+#[test]
+fn many_who_only_listen_do_not_keep_newcomers_out() {
+    let numbers = Numbers::with_limits(Limits {
+        users: 1_000,
+        ..Limits::default()
+    });
+    let named = |kind: &str, number: u32| UserId::new(format!("{kind} {number}"));
+    let listen = |number| {
+        let listener = named("listener", number);
+        numbers.publish(&listener, &Number(number)).unwrap();
+        numbers.connect(&listener, Attach::now()).unwrap()
+    };
+    // They have the oldest events of all.
+    let mut listeners: Vec<_> = (0..999).map(listen).collect();
+    for number in 0..3_000 {
+        let published = numbers.publish(&named("newcomer", number), &Number(number));
+        assert!(published.is_ok(), "{number}: {published:?}");
+    }
+    assert_eq!(numbers.store().users(), 1_000);
+    assert_eq!(numbers.store().stats().snapshot().users_refused, 0);
+    listeners.push(
+        numbers
+            .connect(&named("newcomer", 2_999), Attach::now())
+            .unwrap(),
+    );
+    let refused = numbers.publish(&named("newcomer", 0), &Number(0));
+    assert!(
+        matches!(refused, Err(EventError::Overloaded(_))),
+        "{refused:?}"
+    );
+}

@@ -71,6 +71,40 @@ async fn by_default_every_user_who_may_have_a_log_may_have_a_run() {
 }
 
 #[tokio::test]
+async fn who_comes_when_there_are_enough_users_takes_the_place_of_one_without_a_run() {
+    const USERS: usize = 50;
+    let config = RouterConfig {
+        limits: Limits {
+            users: USERS,
+            ..Limits::default()
+        },
+        ..RouterConfig::default()
+    };
+    let router = EventRouter::new(config);
+    let named = |number: usize| UserId::new(format!("user-{number}"));
+    let [started, finished] = run("t");
+    for number in 0..USERS / 2 {
+        router
+            .publish(&named(number), started.clone())
+            .await
+            .unwrap();
+    }
+    for number in USERS / 2..20 * USERS {
+        let items = vec![Item::new(started.clone()), Item::new(finished.clone())];
+        let published = router.publish_batch(&named(number), items).await;
+        assert!(published.is_ok(), "{number}: {published:?}");
+    }
+    assert_eq!(router.order_stats().users_refused, 0);
+    // Whoever has a run has not been forgotten.
+    for number in 0..USERS / 2 {
+        router
+            .publish(&named(number), finished.clone())
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
 async fn when_all_users_take_too_much_the_idle_go_and_then_publishing_is_refused() {
     let clock = Arc::new(ManualClock::new(0));
     let config = RouterConfig {
@@ -146,6 +180,28 @@ async fn a_user_without_readers_and_young_events_is_forgotten_everywhere() {
     assert_eq!(router.order_stats().bytes, 0);
     assert_eq!(router.order_stats().users_forgotten, 2);
     assert_eq!(router.store().stats().snapshot().users_retired, 2);
+}
+
+#[tokio::test]
+async fn one_sweep_forgets_all_who_have_gone() {
+    const USERS: usize = 30_000;
+    let clock = Arc::new(ManualClock::new(0));
+    let router = EventRouter::new(RouterConfig {
+        limits: Limits {
+            age: Duration::from_secs(60),
+            ..Limits::default()
+        },
+        clock: clock.clone(),
+        ..RouterConfig::default()
+    });
+    for number in 0..USERS {
+        let user = UserId::new(format!("user-{number}"));
+        drop(router.contexts().connect(&user, Attach::now()).unwrap());
+    }
+    assert_eq!(router.store().users(), USERS);
+    clock.advance(61_000);
+    router.sweep();
+    assert_eq!(router.store().users(), 0);
 }
 
 #[tokio::test]
