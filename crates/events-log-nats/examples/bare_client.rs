@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_nats::Client;
+use async_nats::jetstream::{self, context::Context, stream};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
@@ -24,17 +24,19 @@ async fn main() -> Result<(), AnyError> {
     };
     let (at_once, bytes): (usize, usize) = (at_once.parse()?, bytes.parse()?);
     let limit = Duration::from_secs(seconds.parse()?);
-    let client = async_nats::connect(server).await?;
+    let jetstream = jetstream::new(async_nats::connect(server).await?);
     // As the log makes its own: in files, and without an answer waiting for the disk.
-    let settings =
-        r#"{"name":"BARE","subjects":["bare.*"],"storage":"file","max_msgs_per_subject":2000}"#;
-    let made = client
-        .request("$JS.API.STREAM.CREATE.BARE", settings.into())
-        .await?;
-    check(&made.payload)?;
+    let settings = stream::Config {
+        name: "BARE".to_owned(),
+        subjects: vec!["bare.*".to_owned()],
+        storage: stream::StorageType::File,
+        max_messages_per_subject: 2_000,
+        ..stream::Config::default()
+    };
+    jetstream.create_stream(settings).await?;
     let (mut lanes, begin) = (JoinSet::new(), Instant::now());
     for lane in 0..at_once {
-        lanes.spawn(publish(client.clone(), lane, bytes, begin + limit));
+        lanes.spawn(publish(jetstream.clone(), lane, bytes, begin + limit));
     }
     let mut n_acked = 0;
     while let Some(lane) = lanes.join_next().await {
@@ -46,7 +48,7 @@ async fn main() -> Result<(), AnyError> {
 
 /// Publishes one message after the other, each after the answer to the one before.
 async fn publish(
-    client: Client,
+    jetstream: Context,
     lane: usize,
     bytes: usize,
     end: Instant,
@@ -54,16 +56,9 @@ async fn publish(
     let (subject, body) = (format!("bare.u{lane}"), Bytes::from(vec![b'x'; bytes]));
     let mut n_acked = 0;
     while Instant::now() < end {
-        let answer = client.request(subject.clone(), body.clone()).await?;
-        check(&answer.payload)?;
+        let answer = jetstream.publish(subject.clone(), body.clone()).await?;
+        answer.await?;
         n_acked += 1;
     }
     Ok(n_acked)
-}
-
-fn check(answer: &[u8]) -> Result<(), AnyError> {
-    if answer.windows(7).any(|window| window == b"\"error\"") {
-        return Err(String::from_utf8_lossy(answer).into());
-    }
-    Ok(())
 }

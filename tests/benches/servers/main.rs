@@ -1,6 +1,6 @@
 //! Servers to load: our hub, what people write without it, and the least that a server can do.
 //!
-//! `cargo bench -p events-tests --bench servers -- hub|plain|floor [options]`; `cargo xtask bench` runs them all and
+//! `cargo bench -p events-tests --bench servers -- hub|broadcaster|plain|floor [options]`; `cargo xtask bench` runs them all and
 //! compares. They have the same paths, so that one load generator fits all of them:
 //!
 //! - `GET /agui?user=U` or `/sse/U`: the stream of a user;
@@ -14,6 +14,7 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its ready line")]
 #![expect(clippy::print_stderr, reason = "errors go to standard error")]
 
+mod broadcaster;
 mod floor;
 mod hub;
 mod options;
@@ -60,6 +61,7 @@ fn run(options: &Options) -> Outcome<()> {
     match options.kind {
         Kind::Floor => floor::serve(options),
         Kind::Plain => on_workers(options.workers, plain::serve(options.clone())),
+        Kind::Broadcaster => on_workers(options.workers, broadcaster::serve(options.clone())),
         Kind::Hub => on_workers(options.workers, hub::serve(options.clone())),
     }
 }

@@ -3,19 +3,20 @@
 use std::net::SocketAddr;
 
 pub(crate) const USAGE: &str = "\
-usage: servers hub|plain|floor [options]
+usage: servers hub|broadcaster|plain|floor [options]
   --listen ADDR       127.0.0.1:9100; port 0 takes a free one
   --workers N         threads that serve (1); the floor has one
   --batch             floor: the events of one request in one write
                       hub: the events that /gen makes for a user in one publish
-  --serve ours|axum   hub: the serving loop of events-axum, or `axum::serve`
-  --take-over BOOL    hub with `--serve ours`: whether streams leave HTTP's machinery behind (true)";
+  --serve ours|axum   hub, broadcaster: the serving loop of events-axum, or `axum::serve`
+  --take-over BOOL    the same with `--serve ours`: whether streams leave HTTP's machinery behind (true)";
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Floor,
     Plain,
+    Broadcaster,
     Hub,
 }
 
@@ -37,10 +38,13 @@ impl Options {
         let kind = match words.next() {
             Some("floor") => Kind::Floor,
             Some("plain") => Kind::Plain,
+            Some("broadcaster") => Kind::Broadcaster,
             Some("hub") => Kind::Hub,
             other => {
                 let other = other.unwrap_or_default();
-                return Err(format!("unknown server '{other}': hub, plain or floor"));
+                return Err(format!(
+                    "unknown server '{other}': hub, broadcaster, plain or floor"
+                ));
             }
         };
         let mut options = Self {

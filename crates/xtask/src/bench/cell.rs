@@ -63,8 +63,20 @@ impl Cell {
     }
 }
 
-const OWN: &[Server] = &[Server::Floor, Server::Plain, Server::Hub, Server::HubBody];
-const PEERS: &[Server] = &[Server::Floor, Server::Plain, Server::Hub, Server::Nchan];
+const OWN: &[Server] = &[
+    Server::Floor,
+    Server::Plain,
+    Server::Broadcaster,
+    Server::Hub,
+    Server::HubBody,
+];
+const PEERS: &[Server] = &[
+    Server::Floor,
+    Server::Plain,
+    Server::Broadcaster,
+    Server::Hub,
+    Server::Nchan,
+];
 
 pub(super) const CELLS: &[Cell] = &[
     Cell {
