@@ -149,7 +149,7 @@ async fn screens_are_alike_however_often_they_move() {
 
 #[tokio::test(start_paused = true)]
 async fn a_screen_shows_what_a_log_has_lost_or_told_twice() {
-    for kind in [Kind::AgUi] {
+    for kind in [Kind::AgUi, Kind::A2A] {
         for plant in [
             Plant::AcksWithoutKeeping,
             Plant::TailHides,
