@@ -32,7 +32,7 @@ impl Server {
             Self::FloorBatch => "floor, one write a request",
             Self::Plain => "plain axum",
             Self::PlainTwo => "plain axum, two threads",
-            Self::Broadcaster => "broadcaster of events",
+            Self::Broadcaster => "events, its broadcaster alone",
             Self::Hub => "events",
             Self::HubBody => "events, through hyper",
             Self::HubAxum => "events, under axum::serve",
