@@ -1,6 +1,12 @@
 //! The work behind a router: what the log says by itself, and who has to be worked on.
 
-use std::{fmt, future::pending, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::pending,
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use events_core::{Tail, Tailed};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -28,6 +34,8 @@ const WORKERS: usize = 512;
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// A user whom nobody has needed for this long is let go.
 const IDLE: Duration = Duration::from_secs(60);
+/// The same while there are as many users as there may be.
+const IDLE_WHEN_FULL: Duration = Duration::from_secs(1);
 
 /// The work behind a router that has a log behind it. It does nothing before [`Replica::run`] is polled, and neither
 /// does the router then.
@@ -214,6 +222,22 @@ impl Shared {
                 }
             }
         }
+        self.let_idle_go(router, now_ms, before_ms);
+    }
+
+    /// Lets users go early whom nobody has needed for a moment, because there is no room for others. Not more often
+    /// than that moment lasts: all users are looked at.
+    pub(super) fn make_room(&self, router: &EventRouter, now_ms: i64) {
+        let before_ms = now_ms.saturating_sub(millis(IDLE_WHEN_FULL));
+        let made_room_ms = self.made_room_ms.load(Ordering::Relaxed);
+        if made_room_ms <= before_ms {
+            self.made_room_ms.store(now_ms, Ordering::Relaxed);
+            self.let_idle_go(router, now_ms, before_ms);
+        }
+    }
+
+    /// Has those let go whom nobody has needed since a moment.
+    fn let_idle_go(&self, router: &EventRouter, now_ms: i64, before_ms: i64) {
         for mirror in self.mirrors() {
             let is_watched = router.inner.store.is_watched(&mirror.user);
             let mut state = mirror.lock();

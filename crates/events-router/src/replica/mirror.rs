@@ -113,6 +113,9 @@ impl Shared {
         let mirror = match users.get(user) {
             Some(mirror) => Arc::clone(mirror),
             None if users.len() >= self.max_users => {
+                drop(users);
+                // This one is refused; whoever comes next finds room.
+                self.make_room(router, now_ms);
                 return Err(EventError::Overloaded("too many users are followed"));
             }
             None => {

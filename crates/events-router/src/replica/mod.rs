@@ -27,7 +27,7 @@ mod tests;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
 };
 
 use events_core::{EventLog, UserId};
@@ -58,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) health: Health,
     pub(crate) counters: ReplicaCounters,
     max_users: usize,
+    /// When users were let go early because there were too many, in milliseconds.
+    made_room_ms: AtomicI64,
 }
 
 impl Shared {
@@ -76,6 +78,7 @@ impl Shared {
             health: Health::default(),
             counters: ReplicaCounters::default(),
             max_users,
+            made_room_ms: AtomicI64::new(i64::MIN),
         };
         (Arc::new(shared), started)
     }

@@ -1,5 +1,6 @@
 //! Several routers on one log.
 
+mod crowded;
 mod faulty;
 mod outages;
 mod panics;
@@ -33,9 +34,13 @@ impl Replicas {
     }
 
     fn add(&mut self, log: impl EventLog) -> EventRouter {
+        self.add_with(log, RouterConfig::default())
+    }
+
+    fn add_with(&mut self, log: impl EventLog, config: RouterConfig) -> EventRouter {
         let config = RouterConfig {
             clock: self.clock.clone(),
-            ..RouterConfig::default()
+            ..config
         };
         let (router, replica) = EventRouter::on_log(config, Arc::new(log));
         self.work.spawn(replica.run());
