@@ -22,7 +22,7 @@ use events_axum::{
     serve::{ConnectionLimits, Server},
 };
 use events_broadcast::{GenericBroadcaster, Limits};
-use events_core::{Broadcaster as _, EventResult, Frame, UserId};
+use events_core::{Broadcaster as _, EventError, EventResult, Frame, UserId};
 use events_sse::ToSse;
 use tokio::net::TcpListener;
 
@@ -113,11 +113,13 @@ async fn publish(
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-ndjson"));
     if !is_many {
-        return place.send(&user, body.trim_ascii_end()).map_err(refused);
+        return place
+            .send(&user, body.trim_ascii_end())
+            .map_err(|error| refused(&error));
     }
     for line in body.split(|byte| *byte == b'\n') {
         if !line.is_empty() {
-            place.send(&user, line).map_err(refused)?;
+            place.send(&user, line).map_err(|error| refused(&error))?;
         }
     }
     Ok(())
@@ -135,7 +137,7 @@ async fn generate(
             write_delta(number, order.size, &mut delta);
             json.clear();
             write_event(&delta, &mut json);
-            place.send(&user, &json).map_err(refused)?;
+            place.send(&user, &json).map_err(|error| refused(&error))?;
         }
     }
     Ok(())
@@ -145,7 +147,7 @@ async fn count(State(place): State<Place>) -> String {
     place.broadcaster.total_connections().await.to_string()
 }
 
-fn refused(error: events_core::EventError) -> (StatusCode, String) {
+fn refused(error: &EventError) -> (StatusCode, String) {
     (StatusCode::CONFLICT, error.to_string())
 }
 
