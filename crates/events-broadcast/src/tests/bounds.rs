@@ -339,7 +339,7 @@ fn many_who_only_listen_do_not_keep_newcomers_out() {
     let named = |kind: &str, number: u32| UserId::new(format!("{kind} {number}"));
     let listen = |number| {
         let listener = named("listener", number);
-        numbers.publish(&listener, &Number(number)).unwrap();
+        assert!(numbers.publish(&listener, &Number(number)).is_ok());
         numbers.connect(&listener, Attach::now()).unwrap()
     };
     // They have the oldest events of all.
