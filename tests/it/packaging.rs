@@ -42,7 +42,7 @@ async fn run(command: &mut Command) -> io::Result<String> {
 }
 
 fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = events_tests::cargo::cargo();
     cargo.current_dir(workspace_root());
     cargo
 }

@@ -29,6 +29,7 @@ pub mod agui_runs;
 #[cfg(target_os = "linux")]
 pub mod attack;
 pub mod browser;
+pub mod cargo;
 pub mod client_log;
 pub mod conformance;
 pub mod deadline;

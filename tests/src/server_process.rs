@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
+use crate::cargo::cargo;
 use crate::deadline::{PATIENCE, within};
 use crate::hub::ids_of;
 use crate::raw_client::post;
@@ -234,8 +235,7 @@ pub async fn build(what: &[&str], name: &str) -> io::Result<PathBuf> {
         .parent()
         .ok_or_else(|| io::Error::other("no target folder"))?;
     let is_release = profile.file_name() == Some(OsStr::new("release"));
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = cargo();
     command.args(["build", "--quiet"]).args(what);
     command
         .args(is_release.then_some("--release"))

@@ -1,9 +1,11 @@
 //! Building a program and finding it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
+
+use crate::command::cargo;
 
 /// Runs cargo and returns the executables that it says it has made of the targets of these names.
 ///
@@ -16,8 +18,7 @@ pub(crate) fn executables<const N: usize>(
     names: [&str; N],
 ) -> Result<[PathBuf; N], String> {
     println!("$ cargo {}", arguments.join(" "));
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = cargo()
         .args(arguments)
         .arg("--message-format=json-render-diagnostics")
         .current_dir(root)

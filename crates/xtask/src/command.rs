@@ -65,7 +65,11 @@ fn command(root: &Path, environment: &[(&str, &str)], line: &str) -> Result<Comm
         .map(|(name, value)| format!("{name}='{value}' "))
         .collect();
     println!("$ {variables}{line}");
-    let mut command = Command::new(resolved(program));
+    let mut command = if program == "cargo" {
+        cargo()
+    } else {
+        Command::new(program)
+    };
     command
         .args(words)
         .current_dir(root)
@@ -73,13 +77,21 @@ fn command(root: &Path, environment: &[(&str, &str)], line: &str) -> Result<Comm
     Ok(command)
 }
 
-/// The cargo that started us rather than the first one in the path.
-fn resolved(program: &str) -> OsString {
-    if program == "cargo" {
-        std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
-    } else {
-        program.into()
+/// Returns the cargo that started us rather than the first one in the path, for a command in which nothing is said of
+/// our own package: build scripts may look at that, as ring's does, and half of all crates would be built anew.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let is_of_package = |name: &OsString| {
+        let name = name.to_string_lossy();
+        ["CARGO_MANIFEST_", "CARGO_PKG_"]
+            .iter()
+            .any(|begin| name.starts_with(begin))
+    };
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(is_of_package) {
+        cargo.env_remove(name);
     }
+    cargo
 }
 
 /// Finds a program in the search path.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use events_tests::cargo::cargo;
 use events_tests::deadline::within;
 use events_tests::devtools::DrivenPage;
 use events_tests::server_process::{ServerProcess, events_binary};
@@ -268,7 +269,7 @@ async fn example(package: &str, name: &str) -> io::Result<PathBuf> {
     if is_new.is_ok_and(|built| built > written) {
         return Ok(built);
     }
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = cargo();
     cargo
         .args(["build", "--quiet", "-p", package, "--example", name])
         .args(profile.ends_with("release").then_some("--release"))
