@@ -182,13 +182,10 @@ impl Lanes {
                 let state = lane.lock();
                 (state.active_runs() == 0).then_some(state.touched_ms)
             });
-            let mut touched_ms: Vec<i64> = idle.collect();
-            if touched_ms.is_empty() {
+            let Some(before_ms) = end_of_older_half(idle.collect()) else {
                 continue;
-            }
-            let middle = touched_ms.len() / 2;
-            let (_, median_ms, _) = touched_ms.select_nth_unstable(middle);
-            let n_removed = remove_idle(&mut shard, median_ms.saturating_add(1));
+            };
+            let n_removed = remove_idle(&mut shard, before_ms);
             drop(shard);
             self.len.fetch_sub(n_removed, Ordering::Relaxed);
             add(&self.budget.counters.users_evicted, n_removed);
@@ -278,18 +275,26 @@ fn remove_idle(shard: &mut Users, before_ms: i64) -> usize {
     n_before - shard.len()
 }
 
-/// Forgets half of the threads without an active run and of the tasks that have ended, those that were written to longest ago, and counts them.
+/// Returns the moment before which the older half of these moments lies, the middle one among them; none of none.
+fn end_of_older_half(mut moments_ms: Vec<i64>) -> Option<i64> {
+    if moments_ms.is_empty() {
+        return None;
+    }
+    let middle = moments_ms.len() / 2;
+    let (_, median_ms, _) = moments_ms.select_nth_unstable(middle);
+    Some(median_ms.saturating_add(1))
+}
+
+/// Forgets half of the threads without an active run and of the tasks that have ended, those that were written to
+/// longest ago, and counts them.
 fn forget_older_half(shard: &Users) -> usize {
-    let mut idle_since: Vec<i64> = Vec::new();
+    let mut idle_since = Vec::new();
     for (_, lane) in shard {
         idle_since.extend(lane.lock().idle_since());
     }
-    if idle_since.is_empty() {
+    let Some(before_ms) = end_of_older_half(idle_since) else {
         return 0;
-    }
-    let middle = idle_since.len() / 2;
-    let (_, median_ms, _) = idle_since.select_nth_unstable(middle);
-    let before_ms = median_ms.saturating_add(1);
+    };
     let forget = |(_, lane): &(UserId, Arc<Lane>)| {
         let mut state = lane.lock();
         let n_forgotten = state.forget_idle(before_ms);

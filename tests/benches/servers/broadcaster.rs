@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashMap,
-    future::pending,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -17,23 +16,17 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use events_axum::{
-    RequestContext, create_sse_stream,
-    serve::{ConnectionLimits, Server},
-};
-use events_broadcast::{GenericBroadcaster, Limits};
+use events_axum::{RequestContext, create_sse_stream};
+use events_broadcast::GenericBroadcaster;
 use events_core::{Broadcaster as _, EventError, EventResult, Frame, UserId};
 use events_sse::ToSse;
-use tokio::net::TcpListener;
 
 use crate::{
-    Outcome, announce,
+    Outcome,
     options::Options,
     order::{Order, write_delta, write_event},
+    serving::{lifted, run},
 };
-
-/// More than any load test wants.
-const LIFTED: usize = 1_000_000;
 
 /// An event that was written by whoever publishes it.
 struct Json(Bytes);
@@ -52,17 +45,10 @@ struct Place {
 }
 
 pub(crate) async fn serve(options: Options) -> Outcome<()> {
-    let limits = Limits {
-        connections_per_user: LIFTED,
-        users: LIFTED,
-        ..Limits::default()
-    };
     let place = Place {
-        broadcaster: GenericBroadcaster::with_limits(limits),
+        broadcaster: GenericBroadcaster::with_limits(lifted()),
         names: Arc::default(),
     };
-    let listener = TcpListener::bind(options.listen).await?;
-    announce(listener.local_addr()?);
     let app = Router::new()
         .route("/agui", get(stream_of_query))
         .route("/sse/{user}", get(stream_of_path))
@@ -70,20 +56,7 @@ pub(crate) async fn serve(options: Options) -> Outcome<()> {
         .route("/gen", post(generate))
         .route("/count", get(count))
         .with_state(place);
-    if options.is_served_by_axum {
-        return Ok(axum::serve(listener, app.into_make_service()).await?);
-    }
-    let limits = ConnectionLimits {
-        connections: LIFTED,
-        per_address: LIFTED,
-        ..ConnectionLimits::default()
-    };
-    Server::new(listener, app)
-        .with_limits(limits)
-        .take_over(options.takes_over)
-        .run(pending())
-        .await;
-    Ok(())
+    run(&options, app).await
 }
 
 async fn stream_of_query(

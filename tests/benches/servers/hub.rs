@@ -2,7 +2,7 @@
 
 mod runs;
 
-use std::{future::pending, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -12,29 +12,22 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use events_axum::{
-    RequestContext, StreamConfig, StreamState, hub_router,
-    serve::{ConnectionLimits, Server},
-};
-use events_broadcast::Limits;
+use events_axum::{RequestContext, StreamConfig, StreamState, hub_router};
 use events_core::{Broadcaster as _, UserId};
 use events_router::{EventRouter, RouterConfig};
-use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
-use crate::{Outcome, announce, options::Options, order::Order};
+use crate::{
+    Outcome,
+    options::Options,
+    order::Order,
+    serving::{LIFTED, lifted, run},
+};
 use runs::Runs;
-
-/// More than any load test wants.
-const LIFTED: usize = 1_000_000;
 
 pub(crate) async fn serve(options: Options) -> Outcome<()> {
     let router = EventRouter::new(RouterConfig {
-        limits: Limits {
-            connections_per_user: LIFTED,
-            users: LIFTED,
-            ..Limits::default()
-        },
+        limits: lifted(),
         ..RouterConfig::default()
     });
     let state = StreamState::with_config(
@@ -44,8 +37,6 @@ pub(crate) async fn serve(options: Options) -> Outcome<()> {
             ..StreamConfig::default()
         },
     );
-    let listener = TcpListener::bind(options.listen).await?;
-    announce(listener.local_addr()?);
     let hub = hub_router(state.clone());
     let runs = Arc::new(Runs::new(router.clone(), options.joins_events));
     let app = Router::new()
@@ -54,21 +45,7 @@ pub(crate) async fn serve(options: Options) -> Outcome<()> {
         .route("/sse/{user}", get(stream_of_path).with_state(hub.clone()))
         .merge(hub)
         .layer(from_fn(name_user));
-    if options.is_served_by_axum {
-        // Not the router itself: axum would copy all of it for each connection, 11 KB here.
-        return Ok(axum::serve(listener, app.into_make_service()).await?);
-    }
-    let limits = ConnectionLimits {
-        connections: LIFTED,
-        per_address: LIFTED,
-        ..ConnectionLimits::default()
-    };
-    Server::new(listener, app)
-        .with_limits(limits)
-        .take_over(options.takes_over)
-        .run(pending())
-        .await;
-    Ok(())
+    run(&options, app).await
 }
 
 /// Stands in for authentication: everybody is whom the query names, and may publish for all.

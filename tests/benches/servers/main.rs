@@ -20,6 +20,7 @@ mod hub;
 mod options;
 mod order;
 mod plain;
+mod serving;
 
 use std::{error::Error, net::SocketAddr, process::ExitCode};
 
