@@ -81,7 +81,7 @@ pub(crate) struct Search(AtomicI64);
 
 impl Search {
     /// How long nobody searches all logs after a search in vain, in milliseconds.
-    const PAUSE_MS: i64 = 1_000;
+    const PAUSE_MS: u64 = 1_000;
 
     const fn new() -> Self {
         Self(AtomicI64::new(i64::MIN))
@@ -89,7 +89,8 @@ impl Search {
 
     pub(crate) fn is_worth_while(&self, now_ms: i64) -> bool {
         let in_vain_ms = self.0.load(Ordering::Relaxed);
-        now_ms >= in_vain_ms.saturating_add(Self::PAUSE_MS)
+        // A clock that was set back ends the pause too: it would last until that time comes again.
+        now_ms.abs_diff(in_vain_ms) >= Self::PAUSE_MS
     }
 
     pub(crate) fn was_in_vain(&self, now_ms: i64) {
@@ -160,5 +161,31 @@ impl Budget {
             .peek()
             .map_or(i64::MAX, |Reverse(oldest)| oldest.at_ms);
         self.oldest_ms.store(at_ms, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_in_vain_is_not_repeated_at_once_whichever_way_the_clock_goes() {
+        let search = Search::new();
+        assert!(search.is_worth_while(0));
+        search.was_in_vain(10_000);
+        for (now_ms, is_worth_while) in [
+            (10_000, false),
+            (10_999, false),
+            (11_000, true),
+            (9_001, false),
+            (9_000, true),
+            (-1, true),
+        ] {
+            assert_eq!(
+                search.is_worth_while(now_ms),
+                is_worth_while,
+                "at {now_ms} ms"
+            );
+        }
     }
 }

@@ -228,11 +228,12 @@ impl Shared {
     /// Lets users go early whom nobody has needed for a moment, because there is no room for others. Not more often
     /// than that moment lasts: all users are looked at.
     pub(super) fn make_room(&self, router: &EventRouter, now_ms: i64) {
-        let before_ms = now_ms.saturating_sub(millis(IDLE_WHEN_FULL));
+        let pause_ms = millis(IDLE_WHEN_FULL);
         let made_room_ms = self.made_room_ms.load(Ordering::Relaxed);
-        if made_room_ms <= before_ms {
+        // A clock that was set back ends the pause too.
+        if now_ms.abs_diff(made_room_ms) >= pause_ms.unsigned_abs() {
             self.made_room_ms.store(now_ms, Ordering::Relaxed);
-            self.let_idle_go(router, now_ms, before_ms);
+            self.let_idle_go(router, now_ms, now_ms.saturating_sub(pause_ms));
         }
     }
 
