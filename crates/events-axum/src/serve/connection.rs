@@ -183,7 +183,7 @@ fn serve_http1((stream, before): (TcpStream, Bytes), terms: Terms, peer: IpAddr)
         );
     let (edge, mut goodbye) = (terms.edge, terms.goodbye);
     Box::pin(async move {
-        let mut goodbye = pin!(said(&mut goodbye));
+        let mut goodbye = pin!(goodbye.wait_for(|said| *said));
         let mut is_said = false;
         let ended = poll_fn(|context| {
             if !is_said && goodbye.as_mut().poll(context).is_ready() {

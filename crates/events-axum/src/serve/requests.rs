@@ -19,7 +19,6 @@ use axum::{
 use events_broadcast::Transport;
 use hyper::{body::Incoming, service::Service};
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
-use pin_project_lite::pin_project;
 
 use super::{
     handover::{Handover, Outgoing},
@@ -77,33 +76,32 @@ impl Service<Request<Incoming>> for Requests {
                 Version::HTTP_2 => Transport::Http2,
                 _ => Transport::Http1,
             },
-            answer: self.app.call(request),
+            answer: Box::pin(self.app.call(request)),
             edge: self.edge.clone(),
         }
     }
 }
 
-pin_project! {
-    /// An answer that is being made.
-    pub(super) struct Answering {
-        // Whom it may be offered to.
-        offer: Option<Arc<Handover>>,
-        // Whether no further request of the connection is read.
-        is_last: bool,
-        // By what it goes.
-        transport: Transport,
-        #[pin]
-        answer: TowerToHyperServiceFuture<Router, Request<Incoming>>,
-        edge: Edge,
-    }
+/// An answer that is being made.
+pub(super) struct Answering {
+    /// Whom it may be offered to.
+    offer: Option<Arc<Handover>>,
+    /// Whether no further request of the connection is read.
+    is_last: bool,
+    /// By what it goes.
+    transport: Transport,
+    /// In a box, which goes when the answer is made: hyper keeps the room of this future for as long as the connection
+    /// lasts, and streams last.
+    answer: Pin<Box<TowerToHyperServiceFuture<Router, Request<Incoming>>>>,
+    edge: Edge,
 }
 
 impl Future for Answering {
     type Output = Result<Response<Outgoing>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let answer = this.answer;
+        let this = self.get_mut();
+        let answer = this.answer.as_mut();
         // A handler that panics has harmed its own request; it is not polled again.
         let polled = catch_unwind(AssertUnwindSafe(|| answer.poll(context)));
         let mut response: Response<Body> = match polled {
@@ -115,13 +113,25 @@ impl Future for Answering {
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
             }
         };
-        if *this.is_last {
+        if this.is_last {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
         Poll::Ready(Ok(match this.offer.take() {
             Some(handover) => handover.offer(response),
-            None => response.map(|body| Outgoing::kept(body, *this.transport)),
+            None => response.map(|body| Outgoing::kept(body, this.transport)),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// hyper keeps this much for each open stream that is not taken over.
+    #[test]
+    fn an_answer_that_is_being_made_is_small() {
+        let n_bytes = size_of::<Answering>();
+        assert!(n_bytes <= 64, "{n_bytes} bytes");
     }
 }
