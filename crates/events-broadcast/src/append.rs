@@ -95,6 +95,7 @@ impl LogStore {
                 self.check_sizes(&records)?;
                 let mut wakes = Wakes::default();
                 let delivery = self.append_locked(&mut state, records, now_ms, &mut wakes);
+                self.queue(&log, &mut state);
                 drop(state);
                 wakes.wake(self, log);
                 break delivery;
@@ -132,20 +133,9 @@ impl LogStore {
         if !budget.is_exceeded() {
             return;
         }
-        // Logs without events may stand before all that have some, and each is passed over once: nobody is refused
-        // because there are many who only listen. A search of all that was in vain is not repeated at once.
-        let now_ms = self.inner.clock.now_ms();
-        let n_silent = if budget.events_search.is_worth_while(now_ms) {
-            self.users()
-        } else {
-            0
-        };
-        let mut left = VISITS_WHEN_FULL + n_silent;
+        let mut left = VISITS_WHEN_FULL;
         while left > 0 && budget.is_exceeded() && self.trim(VISITS_PER_PUBLISH) > 0 {
             left = left.saturating_sub(VISITS_PER_PUBLISH);
-        }
-        if n_silent > 0 && budget.is_exceeded() {
-            budget.events_search.was_in_vain(now_ms);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The bytes of all logs together, and who has the oldest event.
+//! The bytes of all logs together, who has the oldest event, and who has had none for longest.
 
 use std::{
     cmp::Reverse,
@@ -13,15 +13,15 @@ use bytes::Bytes;
 
 use crate::{lock::Mutex, user_log::UserLog};
 
-/// One queue entry per log: when its oldest event was appended, as it was known when the entry was made.
-///
-/// The time may be older than the truth, so the oldest event over all logs is found by looking at the first entry and
-/// putting it back with its present time. It is newer only for a log that was passed over because somebody reads it:
-/// that one ages when it is appended to, or when its turn comes again.
+/// A log in a queue, as it was known when the entry was made.
 #[derive(Debug)]
-struct Oldest {
+pub(crate) struct Oldest {
     at_ms: i64,
     log: Arc<UserLog>,
+}
+
+impl Oldest {
+    pub(crate) const BYTES: usize = size_of::<Self>();
 }
 
 impl PartialEq for Oldest {
@@ -62,15 +62,90 @@ impl Drop for Charged {
     }
 }
 
+/// Logs by a time that each has: first is the oldest.
+///
+/// The time of an entry may be older than the truth, so the first entry is looked at and put back with its present
+/// time. It is newer only for a log that was passed over because somebody reads it: that one ages when its turn comes
+/// again.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    entries: Mutex<Entries>,
+    /// The time of the first entry, so that most appends need not lock the entries.
+    oldest_ms: AtomicI64,
+}
+
+#[derive(Debug)]
+struct Entries {
+    heap: BinaryHeap<Reverse<Oldest>>,
+    /// When there are so many, those of logs that have gone are removed.
+    cleared_at: usize,
+}
+
+impl Entries {
+    const CLEARED_AT: usize = 1_024;
+
+    /// Removes the entries of logs that nobody else has: they have left the store before their turn came.
+    fn clear_gone(&mut self) {
+        self.heap
+            .retain(|Reverse(entry)| Arc::strong_count(&entry.log) > 1);
+        self.cleared_at = Self::CLEARED_AT.max(2 * self.heap.len());
+    }
+
+    fn oldest_ms(&self) -> i64 {
+        let oldest = self.heap.peek();
+        oldest.map_or(i64::MAX, |Reverse(oldest)| oldest.at_ms)
+    }
+}
+
+impl Queue {
+    const fn new() -> Self {
+        Self {
+            entries: Mutex::new(Entries {
+                heap: BinaryHeap::new(),
+                cleared_at: Entries::CLEARED_AT,
+            }),
+            oldest_ms: AtomicI64::new(i64::MAX),
+        }
+    }
+
+    /// Tells whether some log may have a time before `at_ms`.
+    pub(crate) fn has_older_than(&self, at_ms: i64) -> bool {
+        self.oldest_ms.load(Ordering::Relaxed) < at_ms
+    }
+
+    pub(crate) fn push(&self, log: Arc<UserLog>, at_ms: i64) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.heap.len() >= entries.cleared_at {
+            entries.clear_gone();
+        }
+        entries.heap.push(Reverse(Oldest { at_ms, log }));
+        self.oldest_ms.store(entries.oldest_ms(), Ordering::Relaxed);
+    }
+
+    /// Takes the first log, and tells the time of the next one.
+    pub(crate) fn pop(&self) -> Option<(Arc<UserLog>, i64)> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let Reverse(oldest) = entries.heap.pop()?;
+        let next_ms = entries.oldest_ms();
+        self.oldest_ms.store(next_ms, Ordering::Relaxed);
+        Some((oldest.log, next_ms))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        let entries = self.entries.lock();
+        entries.unwrap_or_else(PoisonError::into_inner).heap.len()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: AtomicUsize,
     limit: usize,
-    queue: Mutex<BinaryHeap<Reverse<Oldest>>>,
-    /// The time of the queue's first entry, so that most appends need not lock the queue.
-    oldest_ms: AtomicI64,
-    /// For something to evict.
-    pub(crate) events_search: Search,
+    /// The logs that have events, by the oldest. A log that has none may be among them still.
+    pub(crate) with_events: Queue,
+    /// The logs that have none, by their last use. One that has events again may be among them still.
+    pub(crate) silent: Queue,
     /// For a user whom nobody reads.
     pub(crate) users_search: Search,
 }
@@ -103,9 +178,8 @@ impl Budget {
         Self {
             used: AtomicUsize::new(0),
             limit,
-            queue: Mutex::new(BinaryHeap::new()),
-            oldest_ms: AtomicI64::new(i64::MAX),
-            events_search: Search::new(),
+            with_events: Queue::new(),
+            silent: Queue::new(),
             users_search: Search::new(),
         }
     }
@@ -135,32 +209,9 @@ impl Budget {
         })
     }
 
-    /// Tells whether some log may have an event from before `at_ms`.
+    /// Tells whether some log may have been left alone, or have an event, since before `at_ms`.
     pub(crate) fn has_older_than(&self, at_ms: i64) -> bool {
-        self.oldest_ms.load(Ordering::Relaxed) < at_ms
-    }
-
-    /// Puts a log into the queue. Each log in the store has exactly one entry, or is being looked at.
-    pub(crate) fn enqueue(&self, log: Arc<UserLog>, at_ms: i64) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push(Reverse(Oldest { at_ms, log }));
-        self.note_oldest(&queue);
-    }
-
-    /// Takes the log with the oldest event, and tells how old the next log's is.
-    pub(crate) fn dequeue(&self) -> Option<(Arc<UserLog>, i64)> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let Reverse(oldest) = queue.pop()?;
-        self.note_oldest(&queue);
-        let next_ms = queue.peek().map_or(i64::MAX, |Reverse(next)| next.at_ms);
-        Some((oldest.log, next_ms))
-    }
-
-    fn note_oldest(&self, queue: &BinaryHeap<Reverse<Oldest>>) {
-        let at_ms = queue
-            .peek()
-            .map_or(i64::MAX, |Reverse(oldest)| oldest.at_ms);
-        self.oldest_ms.store(at_ms, Ordering::Relaxed);
+        self.with_events.has_older_than(at_ms) || self.silent.has_older_than(at_ms)
     }
 }
 

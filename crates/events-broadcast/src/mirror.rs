@@ -86,6 +86,7 @@ impl LogStore {
             }
             state.unpark(self.inner.clock.now_ms(), &mut wakes.wakers);
             let _delivery = self.extend_locked(&mut state, records, last, before, &mut wakes);
+            self.queue(&log, &mut state);
         }
         wakes.wake(self, log);
         if self.inner.budget.is_exceeded() {
@@ -117,7 +118,6 @@ impl LogStore {
                 entry.insert(Arc::clone(&log));
                 drop(shard);
                 inner.users.fetch_add(1, Ordering::Relaxed);
-                inner.budget.enqueue(Arc::clone(&log), now_ms);
                 Ok(log)
             }
         }
@@ -158,7 +158,9 @@ impl LogStore {
         let delivery = {
             let mut state = log.lock();
             let before = state.last.seq;
-            self.extend_locked(&mut state, records, last, before, &mut wakes)
+            let delivery = self.extend_locked(&mut state, records, last, before, &mut wakes);
+            self.queue(&log, &mut state);
+            delivery
         };
         wakes.wake(self, log);
         if self.inner.budget.is_exceeded() {

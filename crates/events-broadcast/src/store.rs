@@ -209,7 +209,7 @@ impl LogStore {
                     entry.insert(Arc::clone(&log));
                     drop(shard);
                     inner.users.fetch_add(1, Ordering::Relaxed);
-                    inner.budget.enqueue(Arc::clone(&log), now_ms);
+                    self.queue(&log, &mut log.lock());
                     return Ok(log);
                 }
                 TableEntry::Vacant(_) => {}

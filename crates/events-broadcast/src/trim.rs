@@ -5,7 +5,12 @@ use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
 };
 
-use crate::{LogStore, stats::count, user_log::UserLog};
+use crate::{
+    LogStore,
+    budget::Queue,
+    stats::count,
+    user_log::{UserLog, UserState},
+};
 
 /// Events that one visit to a log may evict under its lock.
 const EVICTION_SLICE: usize = 64;
@@ -19,23 +24,54 @@ impl LogStore {
     /// is published. Each visit holds one user's lock for at most 64 events.
     pub fn trim(&self, visits: usize) -> usize {
         let inner = &*self.inner;
+        let budget = &inner.budget;
         for visit in 0..visits {
             let oldest_ms = inner.clock.now_ms().saturating_sub(inner.limits.age_ms());
-            if !inner.budget.is_exceeded() && !inner.budget.has_older_than(oldest_ms) {
+            if (budget.is_exceeded() || budget.with_events.has_older_than(oldest_ms))
+                && let Some((log, next_ms)) = budget.with_events.pop()
+            {
+                self.visit(&log, next_ms, oldest_ms);
+            } else if budget.silent.has_older_than(oldest_ms)
+                && let Some((log, _)) = budget.silent.pop()
+            {
+                self.visit_silent(&log, oldest_ms);
+            } else {
                 return visit;
             }
-            let Some((log, next_ms)) = inner.budget.dequeue() else {
-                return visit;
-            };
-            self.visit(log, next_ms, oldest_ms);
         }
         visits
     }
 
-    /// Looks at the log that had the oldest event, and puts it back into the queue or removes it.
-    fn visit(&self, log: Arc<UserLog>, next_ms: i64, oldest_ms: i64) {
+    /// Sees to it that a log is found when it is time: by its events if it has some, and else by its last use.
+    pub(crate) fn queue(&self, log: &Arc<UserLog>, state: &mut UserState) {
+        let inner = &*self.inner;
+        match state.ring.front() {
+            Some(_) if state.queued.with_events => {}
+            Some(head) => {
+                state.queued.with_events = true;
+                inner.budget.with_events.push(Arc::clone(log), head.at_ms);
+            }
+            // The log of a mirror is shut by whoever opened it.
+            None if state.queued.with_events || inner.mirrors.is_some() => {}
+            None => {
+                if !state.queued.silent && !state.removed {
+                    state.queued.silent = true;
+                    let since_ms = if state.watchers.is_empty() {
+                        state.touched_ms
+                    } else {
+                        inner.clock.now_ms()
+                    };
+                    inner.budget.silent.push(Arc::clone(log), since_ms);
+                }
+            }
+        }
+    }
+
+    /// Looks at the log that had the oldest event, and puts it back into the queue where it belongs.
+    fn visit(&self, log: &Arc<UserLog>, next_ms: i64, oldest_ms: i64) {
         let inner = &*self.inner;
         let mut state = log.lock();
+        state.queued.with_events = false;
         if inner.budget.is_exceeded() {
             inner.budget.release(state.wires.clear());
         }
@@ -55,19 +91,18 @@ impl LogStore {
                 &inner.stats.evicted_total_bound
             });
         }
-        // The log of a mirror is shut by whoever opened it.
-        let is_idle = inner.mirrors.is_none()
-            && state.ring.is_empty()
-            && state.watchers.is_empty()
-            && state.touched_ms < oldest_ms;
-        // A log without events is looked at again when its next one could have aged.
-        let again_ms = state
-            .ring
-            .front()
-            .map_or_else(|| inner.clock.now_ms(), |head| head.at_ms);
-        drop(state);
-        if !(is_idle && self.remove(&log)) {
-            inner.budget.enqueue(log, again_ms);
+        self.queue(log, &mut state);
+    }
+
+    /// Looks at the log that was left alone for longest, and removes it or puts it back into the queue.
+    fn visit_silent(&self, log: &Arc<UserLog>, oldest_ms: i64) {
+        let is_idle = {
+            let mut state = log.lock();
+            state.queued.silent = false;
+            !state.removed && state.watchers.is_empty() && state.touched_ms < oldest_ms
+        };
+        if !(is_idle && self.remove(log)) {
+            self.queue(log, &mut log.lock());
         }
     }
 
@@ -96,7 +131,8 @@ impl LogStore {
         true
     }
 
-    /// Makes room for a new user by retiring a log that nobody reads, that with the oldest event first.
+    /// Makes room for a new user by retiring a log that nobody reads: one without events, which loses nothing, or else
+    /// that with the oldest event.
     pub(crate) fn retire_oldest(&self) -> bool {
         let budget = &self.inner.budget;
         // Those who are read may stand before all others, and each is passed over once: nobody is refused because many
@@ -104,13 +140,36 @@ impl LogStore {
         let now_ms = self.inner.clock.now_ms();
         let searches_all = budget.users_search.is_worth_while(now_ms);
         let n_visits = if searches_all { self.users() } else { 0 };
+        let n_visits = VISITS_PER_NEW_USER.max(n_visits);
+        let has_room = self.retire_first(&budget.silent, n_visits, now_ms)
+            || self.retire_first(&budget.with_events, n_visits, now_ms);
+        if searches_all && !has_room {
+            budget.users_search.was_in_vain(now_ms);
+        }
+        has_room
+    }
+
+    /// Retires the first log of a queue that nobody reads.
+    fn retire_first(&self, queue: &Queue, n_visits: usize, now_ms: i64) -> bool {
+        let is_silent = std::ptr::eq(queue, &raw const self.inner.budget.silent);
         // They are put back at the end, so that none is looked at twice.
         let mut passed_over = Vec::new();
         let mut has_room = false;
-        for _ in 0..VISITS_PER_NEW_USER.max(n_visits) {
-            let Some((log, _)) = budget.dequeue() else {
+        for _ in 0..n_visits {
+            let Some((log, _)) = queue.pop() else {
                 break;
             };
+            let is_elsewhere = {
+                let mut state = log.lock();
+                let is_elsewhere = state.removed || is_silent && state.queued.with_events;
+                if is_elsewhere && is_silent {
+                    state.queued.silent = false;
+                }
+                is_elsewhere
+            };
+            if is_elsewhere {
+                continue;
+            }
             has_room = self.retire(&log);
             if has_room {
                 break;
@@ -118,10 +177,7 @@ impl LogStore {
             passed_over.push(log);
         }
         for log in passed_over {
-            budget.enqueue(log, now_ms);
-        }
-        if searches_all && !has_room {
-            budget.users_search.was_in_vain(now_ms);
+            queue.push(log, now_ms);
         }
         has_room
     }

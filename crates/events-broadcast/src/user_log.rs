@@ -12,6 +12,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::{
+    budget::Oldest,
     crowd::Crowd,
     lock::{Mutex, MutexGuard},
     shared_wires::SharedWires,
@@ -90,8 +91,9 @@ pub(crate) struct UserLog {
 
 impl UserLog {
     /// What a user costs beside events, connections and the name, in bytes: the log itself, its places in the table
-    /// (which may be half empty) and in the queue of the budget, the channels that were evicted, and headers.
-    pub(crate) const BYTES: usize = size_of::<Self>() + 4 * size_of::<usize>() + 8 * 24 + 256;
+    /// (which may be half empty) and in the queues of the budget, the channels that were evicted, and headers.
+    pub(crate) const BYTES: usize =
+        size_of::<Self>() + 2 * size_of::<usize>() + 4 * Oldest::BYTES + 8 * 24 + 256;
 
     pub(crate) fn new(user: UserId, base: u64, now_ms: i64) -> Self {
         let state = UserState {
@@ -106,6 +108,7 @@ impl UserLog {
             crowd: None,
             wires: SharedWires::default(),
             touched_ms: now_ms,
+            queued: Queued::default(),
             removed: false,
         };
         Self {
@@ -118,6 +121,13 @@ impl UserLog {
     pub(crate) fn lock(&self) -> MutexGuard<'_, UserState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// In which queues of the budget a log has its entry: in each it has one at most.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Queued {
+    pub(crate) with_events: bool,
+    pub(crate) silent: bool,
 }
 
 #[derive(Debug)]
@@ -139,6 +149,7 @@ pub(crate) struct UserState {
     pub(crate) wires: SharedWires,
     /// When it was last appended to or attached to, in milliseconds.
     pub(crate) touched_ms: i64,
+    pub(crate) queued: Queued,
     /// It is no longer in the store; whoever finds it so looks the user up again.
     pub(crate) removed: bool,
 }

@@ -123,6 +123,21 @@ fn a_mirror_is_shut_when_nobody_is_connected_and_gives_everything_back() {
     assert_eq!(store.last(&ada()).seq, 3);
 }
 
+#[test]
+fn logs_that_were_shut_are_not_kept_for_the_day_their_events_would_age() {
+    let (store, _, _) = mirror(true);
+    store
+        .open(&UserId::new("stays"), 0, vec![logged(1)], 1)
+        .unwrap();
+    for seq in 1..=10_000 {
+        store.open(&ada(), 0, vec![logged(seq)], seq).unwrap();
+        assert!(store.shut(&ada()));
+    }
+    let n_entries = store.inner.budget.with_events.len();
+    assert!((1..=1_024).contains(&n_entries), "{n_entries}");
+    assert_eq!(store.users(), 1);
+}
+
 #[tokio::test]
 async fn a_log_that_is_opened_again_tells_its_readers_of_the_hole() {
     let (store, notes, _) = mirror(true);
