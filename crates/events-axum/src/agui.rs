@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -24,7 +24,7 @@ use crate::{
     Problem, RequestContext, StreamState,
     body::Manner,
     metrics::Bound,
-    query::{HeartbeatForm, PathName, read_time},
+    query::{HeartbeatForm, PathName, QueryOf, read_time},
     receive::{check_coding, receive},
     source::Source,
     streams::stream,
@@ -53,15 +53,13 @@ struct ConnectQuery {
 async fn connect(
     State(state): State<StreamState>,
     context: RequestContext,
-    query: Result<Query<ConnectQuery>, axum::extract::rejection::QueryRejection>,
+    QueryOf(query): QueryOf<ConnectQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     check_coding(&headers)?;
     let most = (state.inner.config.ndjson_bytes, Bound::BodyBytes);
     let body = receive(&state, body, most).await?;
-    let Query(query) =
-        query.map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
     let wait = query
         .wait
         .as_deref()
@@ -205,11 +203,9 @@ struct Retold<'a> {
 async fn thread(
     State(state): State<StreamState>,
     context: RequestContext,
-    query: Result<Query<ThreadQuery>, axum::extract::rejection::QueryRejection>,
+    QueryOf(ThreadQuery { form }): QueryOf<ThreadQuery>,
     PathName(thread): PathName,
 ) -> Result<Response, Problem> {
-    let Query(ThreadQuery { form }) =
-        query.map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
     let (user, id) = (context.user_id(), thread.as_str().into());
     let _open = state.open_user(user).await?;
     let unknown = || {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json, Router,
-    extract::{Query, State},
+    extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{delete, get},
@@ -23,7 +23,11 @@ use prometheus_client::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Problem, RequestContext, StreamState, query::PathName, revoking::KEEPER};
+use crate::{
+    Problem, RequestContext, StreamState,
+    query::{PathName, QueryOf},
+    revoking::KEEPER,
+};
 
 /// How long the log may be out of reach before others should be asked instead of this replica.
 const OUTAGE_UNTIL_UNREADY: Duration = Duration::from_secs(30);
@@ -308,7 +312,7 @@ fn operator(context: &RequestContext) -> Result<(), Problem> {
 async fn connections(
     State(state): State<StreamState>,
     context: RequestContext,
-    Query(query): Query<OfUser>,
+    QueryOf(query): QueryOf<OfUser>,
 ) -> Result<Json<Vec<Connection>>, Problem> {
     operator(&context)?;
     let router = state.router();
@@ -334,7 +338,7 @@ struct Ended {
 async fn disconnect(
     State(state): State<StreamState>,
     context: RequestContext,
-    Query(query): Query<OfUser>,
+    QueryOf(query): QueryOf<OfUser>,
 ) -> Result<Json<Ended>, Problem> {
     operator(&context)?;
     let Some(user) = &query.user else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Router,
     body::Body,
-    extract::{FromRequestParts, Path, Query, State},
+    extract::{FromRequestParts, Path, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::post,
@@ -20,7 +20,7 @@ use crate::{
     Problem, RequestContext, StreamState,
     admission::Cost,
     metrics::Bound,
-    query::read_time,
+    query::{QueryOf, read_time},
     receive::{check_coding, discard, receive},
     tenure::Tenure,
 };
@@ -159,9 +159,7 @@ impl FromRequestParts<StreamState> for Target {
         let fields = match parts.uri.query() {
             None => Fields::default(),
             Some(_) => {
-                let Query(fields) = Query::<Fields>::from_request_parts(parts, state)
-                    .await
-                    .map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
+                let QueryOf(fields) = QueryOf::<Fields>::from_request_parts(parts, state).await?;
                 fields
             }
         };

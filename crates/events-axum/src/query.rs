@@ -7,7 +7,7 @@ use axum::{
     http::request::Parts,
 };
 use events_broadcast::Attach;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::Problem;
 
@@ -66,6 +66,21 @@ impl<S: Send + Sync> FromRequestParts<S> for PathName {
     }
 }
 
+/// What a route asks of its query. One that says a thing twice, or what no field can be, is refused with a problem.
+#[derive(Debug)]
+pub(crate) struct QueryOf<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = Query::<T>::from_request_parts(parts, state).await;
+        let wrong = |rejection| Problem::bad_request(format!("query: {rejection}"));
+        let Query(fields) = read.map_err(wrong)?;
+        Ok(Self(fields))
+    }
+}
+
 impl StreamQuery {
     /// Makes the wish to attach to all that a broadcaster carries for the user.
     pub(crate) fn attach(&self) -> Attach {
@@ -77,9 +92,7 @@ impl<S: Send + Sync> FromRequestParts<S> for StreamQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(fields) = Query::<Fields>::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
+        let QueryOf(fields) = QueryOf::<Fields>::from_request_parts(parts, state).await?;
         let header = parts.headers.get("last-event-id");
         let header = header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Query, State, rejection::QueryRejection},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
@@ -12,7 +12,10 @@ use events_router::{BusEvent, Item, ThreadState};
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
-use crate::{Problem, RequestContext, query::PathName};
+use crate::{
+    Problem, RequestContext,
+    query::{PathName, QueryOf},
+};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct StopQuery {
@@ -40,11 +43,9 @@ struct Answer {
 pub(super) async fn stop(
     State(shared): State<Shared>,
     context: RequestContext,
-    query: Result<Query<StopQuery>, QueryRejection>,
+    QueryOf(query): QueryOf<StopQuery>,
     PathName(run): PathName,
 ) -> Result<Response, Problem> {
-    let Query(query) =
-        query.map_err(|rejection| Problem::bad_request(format!("query: {rejection}")))?;
     let asker = context.user_id();
     let user = query.user.map_or_else(|| asker.clone(), UserId::from);
     let state = &shared.state;
