@@ -4,7 +4,7 @@ use events_core::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{jwt::Jwt, key::Secret};
+use super::{jwt::Jwt, key::Secret, strict};
 use crate::{RequestContext, Role, UserPattern};
 
 /// Patterns of users in one token.
@@ -22,7 +22,7 @@ pub(super) struct Claims {
     nbf: Option<f64>,
     aud: Option<Audience>,
     iss: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict::object")]
     events: Events,
 }
 
@@ -36,7 +36,7 @@ enum Audience {
 /// `{"role":"publisher","users":["team-*"]}`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Events {
-    #[serde(default = "least")]
+    #[serde(default = "least", deserialize_with = "strict::word")]
     role: Role,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     users: Vec<String>,
@@ -81,7 +81,7 @@ pub struct Grant {
 
 impl Claims {
     pub(super) fn parse(jwt: &Jwt<'_>) -> Option<Self> {
-        serde_json::from_slice(&jwt.claims).ok()
+        strict::read(&jwt.claims)
     }
 
     /// Tells what is granted, if all claims are as they have to be.

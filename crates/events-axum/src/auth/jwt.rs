@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::key::Algorithm;
+use super::{key::Algorithm, strict};
 
 /// The longest token, in bytes.
 pub(super) const MAX_TOKEN: usize = 8 << 10;
@@ -27,6 +27,7 @@ pub(super) struct Jwt<'a> {
 /// looked at (RFC 8725, 3.10); one that is there twice is an error.
 #[derive(Deserialize)]
 struct Header {
+    #[serde(deserialize_with = "strict::word")]
     alg: Algorithm,
     kid: Option<String>,
     typ: Option<String>,
@@ -48,7 +49,7 @@ impl<'a> Jwt<'a> {
         if claims.contains('.') {
             return None;
         }
-        let header: Header = serde_json::from_slice(&decode(header)?).ok()?;
+        let header: Header = strict::read(&decode(header)?)?;
         let is_extended = header.crit.is_some()
             || header.enc.is_some()
             || header.zip.is_some()

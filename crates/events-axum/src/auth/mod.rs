@@ -18,6 +18,7 @@ mod origin;
 mod pass;
 mod pem;
 mod spent;
+mod strict;
 
 #[cfg(test)]
 mod tests;
