@@ -35,6 +35,8 @@ pub struct Attack {
     pub fill_rate: usize,
     /// Users that are published to once.
     pub n_users: usize,
+    /// At most so many of them a second: what is published is served, so a hub can be kept from serving others by it.
+    pub user_rate: usize,
     /// Connections that send a byte of a head now and then.
     pub n_slow: usize,
     /// Requests a second that are none, or make no sense: as many as can be, and at most so many.
@@ -141,7 +143,8 @@ impl Attack {
         let mut publishers = JoinSet::new();
         for number in 0..PUBLISHERS {
             let users = (number..self.n_users).step_by(PUBLISHERS);
-            publishers.spawn(publish_to(address, users, Arc::clone(tally)));
+            let rate = self.user_rate / PUBLISHERS;
+            publishers.spawn(publish_to(address, users, rate, Arc::clone(tally)));
         }
         while let Some(ended) = publishers.join_next().await {
             ended.map_err(io::Error::other)?;
@@ -250,17 +253,26 @@ async fn connect(address: SocketAddr, source: u8, buffer: Option<u32>) -> io::Re
     Ok(stream)
 }
 
-/// Ticks ten times a second at least, and says how many are due at each.
+/// Ticks a hundred times a second or twice, less often where less is due, and says how many are due at each.
 fn pace(rate: usize) -> (Interval, usize) {
-    let n_ticks = rate.clamp(1, 100);
-    let period = Duration::from_secs(1) / u32::try_from(n_ticks).unwrap_or(1);
-    (interval(period), rate.div_ceil(n_ticks))
+    let n_due = (rate / 100).max(1);
+    let period = Duration::from_secs(1).mul_f64(n_due as f64 / rate.max(1) as f64);
+    (interval(period), n_due)
 }
 
 /// Publishes one event to each of these users.
-async fn publish_to(address: SocketAddr, users: impl Iterator<Item = usize>, tally: Arc<Tally>) {
+async fn publish_to(
+    address: SocketAddr,
+    users: impl Iterator<Item = usize>,
+    rate: usize,
+    tally: Arc<Tally>,
+) {
     let mut line = Line::new(address, 3);
-    for number in users {
+    let (mut ticks, n_due) = pace(rate);
+    for (n_sent, number) in users.enumerate() {
+        if n_sent % n_due == 0 {
+            ticks.tick().await;
+        }
         if tally.is_over() {
             return;
         }
