@@ -4,6 +4,7 @@ mod bounds;
 mod crowds;
 mod mirror;
 mod panics;
+mod queues;
 mod reading;
 mod slots;
 mod wires;

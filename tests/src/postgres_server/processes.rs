@@ -53,11 +53,21 @@ pub(super) fn is_running(id: u32) -> bool {
         .is_some_and(|rest| !rest.trim_start().starts_with('Z') && !rest.is_empty())
 }
 
+/// Signals the server, the first of them, and its children.
 pub(super) async fn signal(name: &str, ids: &[u32]) -> io::Result<()> {
-    let mut kill = Command::new("kill");
-    kill.args(["-s", name])
-        .args(ids.iter().map(ToString::to_string));
-    run(&mut kill).await.map(drop)
+    let kill = async |id: u32| {
+        let mut kill = Command::new("kill");
+        run(kill.args(["-s", name, &id.to_string()])).await
+    };
+    for (at, id) in ids.iter().copied().enumerate() {
+        if let Err(error) = kill(id).await {
+            // A child may have ended since it was listed, as backends do when their client leaves.
+            if at == 0 || is_running(id) {
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Runs a program to its end and returns its output.
