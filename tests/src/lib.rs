@@ -54,6 +54,7 @@ pub mod sample;
 pub mod scripted_agent;
 pub mod server_process;
 pub mod skip;
+mod standstill;
 pub mod storm;
 pub mod tck_agent;
 pub mod terminal;

@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, interval};
 
 use crate::deadline::{PATIENCE, within};
-use crate::skip;
+use crate::{skip, standstill};
 
 /// Servers that know each other. Dropping them kills them and takes their data away.
 #[derive(Debug)]
@@ -189,10 +189,14 @@ impl NatsServers {
     /// The signal may have been sent.
     pub async fn signal(&self, at: usize, name: &str) {
         let id = self.nodes[at].child().as_ref().and_then(Child::id);
-        let id = id.expect("the server runs").to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        let id = id.expect("the server runs");
+        let sent = Command::new("kill")
+            .args(["-s", name, &id.to_string()])
+            .status();
         let sent = within("a signal", PATIENCE, sent).await;
         assert!(sent.expect("`kill` runs").success(), "kill -s {name} {id}");
+        let heeded = standstill::after_signal(name, id).await;
+        heeded.expect("a server that is stopped stands still");
     }
 
     /// Asks a server one question, as any client may, and returns the answer's body.

@@ -14,7 +14,7 @@ use crate::cargo::cargo;
 use crate::deadline::{PATIENCE, within};
 use crate::hub::ids_of;
 use crate::raw_client::post;
-use crate::skip;
+use crate::{skip, standstill};
 
 /// What the ready line begins with; the address follows.
 const READY: &str = "listening on http://";
@@ -176,11 +176,10 @@ impl ServerProcess {
             .args(["-s", name, &id.to_string()])
             .status();
         let status = within("the signal", PATIENCE, kill).await?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(io::Error::other(format!("kill: {status}")))
+        if !status.success() {
+            return Err(io::Error::other(format!("kill: {status}")));
         }
+        standstill::after_signal(name, id).await
     }
 
     /// Waits for the process to end.

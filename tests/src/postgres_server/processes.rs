@@ -5,7 +5,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::deadline::{PATIENCE, within};
+use crate::{
+    deadline::{PATIENCE, within},
+    standstill,
+};
 
 /// The account that the server runs as; it refuses to be root's.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +69,9 @@ pub(super) async fn signal(name: &str, ids: &[u32]) -> io::Result<()> {
                 return Err(error);
             }
         }
+    }
+    for id in ids {
+        standstill::after_signal(name, *id).await?;
     }
     Ok(())
 }
