@@ -129,4 +129,6 @@ mod tokens;
 #[cfg(test)]
 mod top;
 #[cfg(test)]
+mod turns;
+#[cfg(test)]
 mod your_handlers;

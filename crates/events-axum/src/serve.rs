@@ -10,6 +10,7 @@ mod proxies;
 mod requests;
 mod socket;
 mod stream_tasks;
+mod turns;
 
 use std::{
     future::{Future, pending},
@@ -30,6 +31,7 @@ use crate::{Bound, Edge};
 use backoff::Backoff;
 use connection::{Connection, Terms};
 use limit::Addresses;
+use turns::Turns;
 
 pub use crate::head::TakeOver;
 pub use limit::ConnectionLimits;
@@ -171,7 +173,11 @@ impl Server {
             takes_over,
             proxies: Arc::new(proxies),
             goodbye,
+            turns: Turns::of_workers(),
         };
+        // Ends with us.
+        let mut passes = JoinSet::new();
+        passes.spawn(terms.turns.clone().renew());
         let mut connections = JoinSet::new();
         let mut backoff = Backoff::default();
         let mut begins = pin!(ending.begins);

@@ -32,6 +32,7 @@ use super::{
     requests::Requests,
     socket::Socket,
     stream_tasks::StreamTasks,
+    turns::Turns,
 };
 use crate::{Bound, Edge, parting::Parting};
 
@@ -51,6 +52,8 @@ pub(super) struct Terms {
     pub(super) proxies: Arc<Proxies>,
     /// Becomes true when requests under way are the last ones.
     pub(super) goodbye: watch::Receiver<bool>,
+    /// For those that begin.
+    pub(super) turns: Turns,
 }
 
 /// A connection that is served until the client leaves, or until goodbye is said and what it is doing is done.
@@ -85,9 +88,9 @@ impl Connection {
         place: AddressPlace,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        let peer = place.address();
+        let (peer, turns) = (place.address(), terms.turns.clone());
         Self {
-            phase: Phase::Opening(Box::pin(open(stream, terms, peer))),
+            phase: Phase::Opening(Box::pin(turns.run(open(stream, terms, peer)))),
             _place: place,
             _permit: permit,
         }
