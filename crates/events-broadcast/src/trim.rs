@@ -7,7 +7,6 @@ use std::{
 
 use crate::{
     LogStore,
-    budget::Queue,
     stats::count,
     user_log::{UserLog, UserState},
 };
@@ -16,6 +15,13 @@ use crate::{
 const EVICTION_SLICE: usize = 64;
 /// Logs that are looked at to make room for one new user, whenever somebody comes.
 const VISITS_PER_NEW_USER: usize = 4;
+
+/// What the logs of a queue have in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Queued {
+    WithEvents,
+    Silent,
+}
 
 impl LogStore {
     /// Evicts what is too old or too much over all users and removes idle logs; returns how many logs it visited.
@@ -141,8 +147,8 @@ impl LogStore {
         let searches_all = budget.users_search.is_worth_while(now_ms);
         let n_visits = if searches_all { self.users() } else { 0 };
         let n_visits = VISITS_PER_NEW_USER.max(n_visits);
-        let has_room = self.retire_first(&budget.silent, n_visits, now_ms)
-            || self.retire_first(&budget.with_events, n_visits, now_ms);
+        let has_room = self.retire_first(Queued::Silent, n_visits, now_ms)
+            || self.retire_first(Queued::WithEvents, n_visits, now_ms);
         if searches_all && !has_room {
             budget.users_search.was_in_vain(now_ms);
         }
@@ -150,8 +156,13 @@ impl LogStore {
     }
 
     /// Retires the first log of a queue that nobody reads.
-    fn retire_first(&self, queue: &Queue, n_visits: usize, now_ms: i64) -> bool {
-        let is_silent = std::ptr::eq(queue, &raw const self.inner.budget.silent);
+    fn retire_first(&self, queued: Queued, n_visits: usize, now_ms: i64) -> bool {
+        let is_silent = queued == Queued::Silent;
+        let queue = if is_silent {
+            &self.inner.budget.silent
+        } else {
+            &self.inner.budget.with_events
+        };
         // They are put back at the end, so that none is looked at twice.
         let mut passed_over = Vec::new();
         let mut has_room = false;

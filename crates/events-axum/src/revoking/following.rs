@@ -17,6 +17,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 const PAGE_BYTES: usize = 1 << 20;
 
 /// How long a request waits until it is known whose tokens were revoked.
+#[cfg(feature = "auth")]
 const WAIT: Duration = Duration::from_secs(5);
 
 /// A record that is older closes nothing: whoever reads it only now has no streams of then.
