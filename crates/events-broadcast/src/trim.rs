@@ -16,9 +16,9 @@ const EVICTION_SLICE: usize = 64;
 /// Logs that are looked at to make room for one new user, whenever somebody comes.
 const VISITS_PER_NEW_USER: usize = 4;
 
-/// What the logs of a queue have in common.
+/// The logs of one of the two queues.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Queued {
+enum Logs {
     WithEvents,
     Silent,
 }
@@ -147,8 +147,8 @@ impl LogStore {
         let searches_all = budget.users_search.is_worth_while(now_ms);
         let n_visits = if searches_all { self.users() } else { 0 };
         let n_visits = VISITS_PER_NEW_USER.max(n_visits);
-        let has_room = self.retire_first(Queued::Silent, n_visits, now_ms)
-            || self.retire_first(Queued::WithEvents, n_visits, now_ms);
+        let has_room = self.retire_first(Logs::Silent, n_visits, now_ms)
+            || self.retire_first(Logs::WithEvents, n_visits, now_ms);
         if searches_all && !has_room {
             budget.users_search.was_in_vain(now_ms);
         }
@@ -156,8 +156,8 @@ impl LogStore {
     }
 
     /// Retires the first log of a queue that nobody reads.
-    fn retire_first(&self, queued: Queued, n_visits: usize, now_ms: i64) -> bool {
-        let is_silent = queued == Queued::Silent;
+    fn retire_first(&self, of: Logs, n_visits: usize, now_ms: i64) -> bool {
+        let is_silent = of == Logs::Silent;
         let queue = if is_silent {
             &self.inner.budget.silent
         } else {
