@@ -113,8 +113,8 @@ impl Batch {
     }
 
     /// Returns what becomes of the items, which are named by their index.
-    pub(crate) fn into_plans(self, is_private: impl Fn(usize) -> bool) -> Plans {
-        Plans::new(self.plans, is_private)
+    pub(crate) fn into_plans(self, is_unnamed: impl Fn(usize) -> bool) -> Plans {
+        Plans::new(self.plans, is_unnamed)
     }
 
     /// Takes an item. Its event is moved out only when nothing can refuse it any more.
@@ -124,7 +124,7 @@ impl Batch {
         item: &mut Item,
         key: Option<u128>,
     ) -> Result<(), Refused> {
-        let known = key.and_then(|key| state.known.get(key)).cloned();
+        let known = key.and_then(|key| state.ids_of(key)).cloned();
         let n_before = self.records.len();
         self.key = key.filter(|_| self.is_staged);
         match &mut item.event {

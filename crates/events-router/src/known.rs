@@ -55,7 +55,7 @@ impl Known {
     }
 
     pub(crate) fn insert(&mut self, key: u128, ids: RecordIds, now_ms: i64, budget: &OrderBudget) {
-        self.forget_old(now_ms, budget);
+        self.make_room(1, now_ms, budget);
         self.spilled_bytes += spilled_bytes(&ids);
         match self.ids.insert(key, ids) {
             None => self.order.push_back((now_ms, key)),
@@ -76,7 +76,20 @@ impl Known {
             + self.spilled_bytes
     }
 
-    fn forget_old(&mut self, now_ms: i64, budget: &OrderBudget) {
+    /// Forgets all but the number that is promised, and what is old, and gives the space back.
+    pub(crate) fn forget_spare(&mut self, now_ms: i64, budget: &OrderBudget) {
+        self.make_room(0, now_ms, budget);
+        self.order.shrink_to_fit();
+        self.ids.shrink_to_fit();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Forgets what need not be remembered once so many more have come: what is old, and while all users together take
+    /// too much, all but the promised number.
+    fn make_room(&mut self, n_more: usize, now_ms: i64, budget: &OrderBudget) {
         let bounds = budget.known;
         let oldest_ms =
             now_ms.saturating_sub(i64::try_from(bounds.age.as_millis()).unwrap_or(i64::MAX));
@@ -87,7 +100,8 @@ impl Known {
         };
         while let Some((at_ms, key)) = self.order.front() {
             let is_old = *at_ms < oldest_ms;
-            if !(is_old && self.order.len() >= bounds.count) && self.order.len() < most {
+            let len = self.order.len() + n_more;
+            if !(is_old && len > bounds.count) && len <= most {
                 break;
             }
             if !is_old {

@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use events_broadcast::LogHint;
-use events_core::UserId;
+use events_core::{MsgKey, RecordIds, UserId};
+use hashbrown::HashMap;
 
 use crate::{
     contexts::ContextBook,
     known::Known,
     order_budget::{Charge, OrderBudget},
+    replica::is_unnamed,
     tasks::{SavedTasks, Tasks},
     threads::{SavedThreads, Threads},
 };
@@ -24,6 +26,7 @@ impl Lane {
             threads: Threads::default(),
             tasks: Tasks::default(),
             known: Known::default(),
+            unanswered: HashMap::new(),
             contexts: ContextBook::default(),
             log: LogHint::default(),
             touched_ms: now_ms,
@@ -50,6 +53,8 @@ pub(crate) struct LaneState {
     pub(crate) threads: Threads,
     pub(crate) tasks: Tasks,
     pub(crate) known: Known,
+    /// What the log has taken of a publish whose answer is not there, by keys that nobody else will ask for.
+    pub(crate) unanswered: HashMap<u128, RecordIds>,
     pub(crate) contexts: ContextBook,
     /// The user's log, so that a publish looks the user up once.
     pub(crate) log: LogHint,
@@ -104,7 +109,30 @@ impl LaneState {
             + self.threads.held_bytes()
             + self.tasks.held_bytes()
             + self.known.held_bytes()
+            + self.unanswered.allocation_size()
             + self.contexts.held_bytes()
+    }
+
+    /// Tells which ids the log has given to the records of a message.
+    pub(crate) fn ids_of(&self, key: u128) -> Option<&RecordIds> {
+        if is_unnamed(MsgKey::from_bits(key)) {
+            self.unanswered.get(&key)
+        } else {
+            self.known.get(key)
+        }
+    }
+
+    /// Forgets what only an answer has waited for.
+    pub(crate) fn forget_unanswered(&mut self) {
+        self.unanswered = HashMap::new();
+    }
+
+    /// Forgets the message ids that need not be remembered while all users together take too much.
+    pub(crate) fn forget_spare_ids(&mut self, now_ms: i64) {
+        if self.known.len() > self.budget.known.count {
+            self.known.forget_spare(now_ms, &self.budget);
+            self.charge.set(self.held_bytes(), &self.budget);
+        }
     }
 
     /// Counts the threads that are remembered.
@@ -145,6 +173,7 @@ impl LaneState {
         self.threads = Threads::default();
         self.tasks = Tasks::default();
         self.known = Known::default();
+        self.unanswered = HashMap::new();
         self.contexts = ContextBook::default();
         self.charge.set(self.held_bytes(), &self.budget);
     }

@@ -4,7 +4,7 @@ use std::{
     hash::BuildHasher,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
 };
 
@@ -33,10 +33,14 @@ pub(crate) struct Lanes {
     pub(crate) budget: Arc<OrderBudget>,
     /// Where room is looked for next.
     next_shard: AtomicUsize,
+    /// When the message ids of all users were looked through for spare ones, in milliseconds.
+    spare_forgotten_ms: AtomicI64,
 }
 
 /// Shards that one publish searches for idle users when the order state of all is full.
 const SHARDS_PER_SEARCH: usize = 4;
+/// All users are locked for it, one after the other.
+const FORGET_SPARE_EVERY_MS: i64 = 1_000;
 
 impl Lanes {
     pub(crate) fn new(max: usize, idle_ms: i64, budget: OrderBudget) -> Self {
@@ -51,6 +55,7 @@ impl Lanes {
             idle_ms,
             budget: Arc::new(budget),
             next_shard: AtomicUsize::new(0),
+            spare_forgotten_ms: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -92,14 +97,21 @@ impl Lanes {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Refuses while the state of all users takes more bytes than it may, and nobody can be forgotten.
+    /// Refuses while the state of all users takes more bytes than it may, and nothing can be forgotten.
     ///
-    /// A user who has published within the time for which message ids are promised is not forgotten: a retry
-    /// would be taken for something new.
-    pub(crate) fn check_room(&self, now_ms: i64) -> EventResult<()> {
+    /// Message ids beyond the number that is promised go first. A user who has published within the time for which
+    /// they are promised is not forgotten: a retry would be taken for something new. Where a log is behind, which has
+    /// its own way to let users go, none is.
+    pub(crate) fn check_room(&self, now_ms: i64, forgets_users: bool) -> EventResult<()> {
+        if self.budget.is_exceeded() {
+            self.forget_spare_ids(now_ms);
+        }
         for _ in 0..SHARDS_PER_SEARCH {
             if !self.budget.is_exceeded() {
                 return Ok(());
+            }
+            if !forgets_users {
+                break;
             }
             let index = self.next_shard.fetch_add(1, Ordering::Relaxed) % SHARDS;
             let mut shard = self.shards[index]
@@ -114,15 +126,29 @@ impl Lanes {
         if !self.budget.is_exceeded() {
             return Ok(());
         }
-        Err(self.refuse_full())
+        count(&self.budget.counters.refused_full);
+        Err(EventError::Overloaded(
+            "the threads, tasks and message ids of all users take all the memory that they may",
+        ))
     }
 
-    /// Counts a publish for which there is no room.
-    pub(crate) fn refuse_full(&self) -> EventError {
-        count(&self.budget.counters.refused_full);
-        EventError::Overloaded(
-            "the threads, tasks and message ids of all users take all the memory that they may",
-        )
+    /// Forgets the message ids of all users that need not be remembered, unless that was done just now.
+    fn forget_spare_ids(&self, now_ms: i64) {
+        let last_ms = self.spare_forgotten_ms.load(Ordering::Relaxed);
+        if (last_ms..last_ms.saturating_add(FORGET_SPARE_EVERY_MS)).contains(&now_ms)
+            || self
+                .spare_forgotten_ms
+                .compare_exchange(last_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed)
+                .is_err()
+        {
+            return;
+        }
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for (_, lane) in &*shard {
+                lane.lock().forget_spare_ids(now_ms);
+            }
+        }
     }
 
     pub(crate) fn find(&self, user: &UserId) -> Option<Arc<Lane>> {

@@ -41,7 +41,7 @@ impl EventRouter {
             let now_ms = self.inner.clock.now_ms();
             // What only goes on and ends is taken also when there is no room for more.
             if may_grow {
-                self.inner.lanes.check_room(now_ms)?;
+                self.inner.lanes.check_room(now_ms, true)?;
             }
             self.append(user, items, n_durable == 1, now_ms)?
         };
@@ -117,7 +117,9 @@ impl EventRouter {
                 .map_err(|refusal| PublishError::Refused { index, refusal })?;
         }
         if may_grow && self.inner.lanes.budget.is_exceeded() {
-            return Err(self.inner.lanes.refuse_full().into());
+            self.inner
+                .lanes
+                .check_room(self.inner.clock.now_ms(), false)?;
         }
         let (durable, live) = split_live(items);
         let durable = (!durable.is_empty())

@@ -18,11 +18,11 @@ pub(super) enum Plan {
 pub(crate) struct Plans(SmallVec<[(Plan, bool); 1]>);
 
 impl Plans {
-    pub(super) fn new(plans: SmallVec<[Plan; 1]>, is_private: impl Fn(usize) -> bool) -> Self {
+    pub(super) fn new(plans: SmallVec<[Plan; 1]>, is_unnamed: impl Fn(usize) -> bool) -> Self {
         let plans = plans.into_iter().enumerate();
         Self(
             plans
-                .map(|(index, plan)| (plan, is_private(index)))
+                .map(|(index, plan)| (plan, is_unnamed(index)))
                 .collect(),
         )
     }
@@ -40,11 +40,11 @@ impl Plans {
     pub(crate) fn answer(self, new_ids: &[EventId]) -> Published {
         let mut published = Published::default();
         let mut new_ids = new_ids.iter().copied();
-        for (plan, is_private) in self.0 {
+        for (plan, is_unnamed) in self.0 {
             match plan {
                 Plan::Known(ids) => {
                     // What the publisher did not name, he has not repeated.
-                    published.duplicates += if is_private { 0 } else { ids.len() };
+                    published.duplicates += if is_unnamed { 0 } else { ids.len() };
                     published.ids.extend(ids);
                 }
                 Plan::New { n_records, .. } => {

@@ -11,6 +11,7 @@ use super::{
     mirror::{Mirror, Phase},
     parts::{CONTEXTS_PART, PartName},
     refused::RefusedRecords,
+    unnamed::{UnnamedKeys, is_unnamed},
 };
 use crate::{
     EventRouter, Refusal,
@@ -188,19 +189,34 @@ impl LaneState {
         Ok(())
     }
 
-    /// Remembers which message ids records have; those of one id stand side by side.
-    pub(super) fn know(&mut self, records: &[Logged], epoch: Epoch, now_ms: i64) {
+    /// Remembers which message ids records have; those of one id stand side by side. Keys without a name are remembered
+    /// if they are of `waiting`.
+    pub(super) fn know(
+        &mut self,
+        records: &[Logged],
+        epoch: Epoch,
+        now_ms: i64,
+        waiting: Option<&UnnamedKeys>,
+    ) {
         let mut growth = 0;
         for group in records.chunk_by(|one, other| one.record.key == other.record.key) {
             let Some(key) = group[0].record.key else {
                 continue;
             };
+            let is_unnamed = is_unnamed(key);
+            if is_unnamed && !waiting.is_some_and(|keys| keys.are_own(key)) {
+                continue;
+            }
             let ids: RecordIds = group
                 .iter()
                 .map(|logged| EventId::new(epoch, logged.seq, logged.record.tag))
                 .collect();
-            growth += crate::known::Known::growth_of(&ids);
-            self.known.insert(key.bits(), ids, now_ms, &self.budget);
+            if is_unnamed {
+                self.unanswered.insert(key.bits(), ids);
+            } else {
+                growth += crate::known::Known::growth_of(&ids);
+                self.known.insert(key.bits(), ids, now_ms, &self.budget);
+            }
         }
         self.pay(growth);
     }
@@ -246,18 +262,24 @@ pub(super) enum Applied {
 
 impl Shared {
     /// Applies records that stand after `previous` in the user's log, once, whoever tells them first.
+    ///
+    /// Among them may be some of a publish that waits for its answer, with keys of `waiting`; none if they are the answer.
     pub(super) fn apply(
         &self,
         router: &EventRouter,
         mirror: &Arc<Mirror>,
         previous: u64,
         records: Vec<Logged>,
+        waiting: Option<&UnnamedKeys>,
     ) -> EventResult<Applied> {
         let Some(last) = records.last().map(|logged| logged.seq) else {
             return Ok(Applied::Before);
         };
         let inner = &*router.inner;
         let applied = inner.lanes.in_lane(&mirror.user, &*inner.clock, |lane| {
+            if waiting.is_none() {
+                lane.forget_unanswered();
+            }
             let mut state = mirror.lock();
             if state.phase == Phase::Ready && last <= state.applied {
                 return Applied::Before;
@@ -272,7 +294,7 @@ impl Shared {
                 .filter(|logged| logged.seq > applied)
                 .collect();
             let now_ms = inner.clock.now_ms();
-            lane.know(&new, inner.store.epoch(), now_ms);
+            lane.know(&new, inner.store.epoch(), now_ms, waiting);
             let (n_records, n_bytes) = (
                 new.len(),
                 new.iter()

@@ -155,7 +155,7 @@ impl Shared {
                 let Some(mirror) = self.find(&user) else {
                     return;
                 };
-                match self.apply(router, &mirror, previous, records) {
+                match self.apply(router, &mirror, previous, records, Some(&self.unnamed)) {
                     Ok(Applied::Now(_) | Applied::Before) => {}
                     Ok(Applied::Hole) => {
                         count(&self.counters.holes);

@@ -19,6 +19,7 @@ mod refused;
 mod saving;
 mod staging;
 mod stats;
+mod unnamed;
 mod work;
 
 #[cfg(test)]
@@ -41,16 +42,19 @@ pub use stats::ReplicaStats;
 pub(crate) use note::Note;
 pub(crate) use publishing::{Enqueued, split_live};
 pub(crate) use reading::PAGE_BYTES;
+pub(crate) use unnamed::is_unnamed;
 
 use health::Health;
 use mirror::Mirror;
 use stats::ReplicaCounters;
+use unnamed::UnnamedKeys;
 
 /// What a router and the work behind it share.
 pub(crate) struct Shared {
     pub(crate) log: Arc<dyn EventLog>,
     /// Tells this replica from others, by what it passes on.
     id: u128,
+    unnamed: UnnamedKeys,
     users: Mutex<HashMap<UserId, Arc<Mirror>>>,
     /// Users for whom there is something to do. Each is in it at most once, so its length is bounded by theirs.
     starts: mpsc::Sender<Arc<Mirror>>,
@@ -72,6 +76,7 @@ impl Shared {
         let shared = Self {
             log,
             id: fastrand::u128(..),
+            unnamed: UnnamedKeys::new(),
             users: Mutex::default(),
             starts,
             reads: Semaphore::new(reads_at_once.clamp(1, Semaphore::MAX_PERMITS)),

@@ -18,6 +18,7 @@ use super::{
     saving::{BYTES_BETWEEN, RECORDS_BETWEEN},
     staging::{Checked, Staged, stage},
     stats::count,
+    unnamed::{UnnamedKeys, is_unnamed},
 };
 use crate::{BusEvent, EventRouter, Item, PublishError, Published, event::MsgId};
 
@@ -48,17 +49,18 @@ pub(super) struct Job {
 pub(super) struct Keyed {
     pub(super) item: Item,
     pub(super) key: MsgKey,
-    /// The publisher has named no message id: the key is only for finding out whether an append has succeeded.
-    pub(super) is_private: bool,
 }
 
 impl Job {
-    fn new(items: Vec<Item>, answer: Option<oneshot::Sender<Answer>>) -> Self {
+    fn new(
+        items: Vec<Item>,
+        unnamed: &UnnamedKeys,
+        answer: Option<oneshot::Sender<Answer>>,
+    ) -> Self {
         let keyed = |item: Item| {
             let named = item.msg_id.as_ref().map(MsgId::key);
             Keyed {
-                key: named.unwrap_or_else(|| MsgKey::from_bits(fastrand::u128(..))),
-                is_private: named.is_none(),
+                key: named.unwrap_or_else(|| unnamed.draw()),
                 item,
             }
         };
@@ -72,10 +74,10 @@ impl Job {
     }
 
     /// Makes the job that ends silent runs.
-    pub(super) fn of_silence(items: Vec<Item>) -> Self {
+    pub(super) fn of_silence(items: Vec<Item>, unnamed: &UnnamedKeys) -> Self {
         Self {
             ends_silence: true,
-            ..Self::new(items, None)
+            ..Self::new(items, unnamed, None)
         }
     }
 
@@ -90,7 +92,7 @@ impl Job {
 
     /// Tells whether a message id of this job is among those of another, so that it must wait for its outcome.
     pub(super) fn repeats(&self, other: &Self) -> bool {
-        let is_named = |keyed: &&Keyed| !keyed.is_private;
+        let is_named = |keyed: &&Keyed| !is_unnamed(keyed.key);
         self.erases
             || other.erases
             || self
@@ -130,7 +132,8 @@ impl Shared {
         items: Vec<Item>,
     ) -> EventResult<Enqueued> {
         let (sender, answer) = oneshot::channel();
-        let open = self.push(router, user, Job::new(items, Some(sender)))?;
+        let job = Job::new(items, &self.unnamed, Some(sender));
+        let open = self.push(router, user, job)?;
         Ok(Enqueued {
             answer,
             _open: open,
@@ -144,7 +147,8 @@ impl Shared {
         user: &UserId,
         items: Vec<Item>,
     ) -> EventResult<()> {
-        self.push(router, user, Job::new(items, None)).map(drop)
+        let job = Job::new(items, &self.unnamed, None);
+        self.push(router, user, job).map(drop)
     }
 
     /// Erases all that the log has of a user.
@@ -154,7 +158,7 @@ impl Shared {
         user: &UserId,
     ) -> EventResult<()> {
         let (sender, answer) = oneshot::channel();
-        let mut job = Job::new(Vec::new(), Some(sender));
+        let mut job = Job::new(Vec::new(), &self.unnamed, Some(sender));
         job.erases = true;
         job.until = Instant::now() + 5 * DEADLINE;
         let _open = self.push(router, user, job)?;
@@ -203,7 +207,7 @@ impl Shared {
         let until = jobs.iter().map(|job| job.until).min();
         let until = until.unwrap_or_else(|| Instant::now() + DEADLINE);
         loop {
-            let staged = match stage(router, mirror, jobs, is_current) {
+            let staged = match stage(router, mirror, &self.unnamed, jobs, is_current) {
                 Ok(Checked::Staged(staged)) => staged,
                 Ok(Checked::Nothing) => return,
                 Ok(Checked::Doubtful(doubtful)) => {
@@ -290,7 +294,7 @@ impl Shared {
             })
             .collect();
         let ids: RecordIds = records.iter().map(|logged| id_of(logged, epoch)).collect();
-        let applied = self.apply(router, mirror, staged.expected, records);
+        let applied = self.apply(router, mirror, staged.expected, records, None);
         let mut reached = Published::default();
         match applied {
             Ok(Applied::Now(delivery)) => {

@@ -73,7 +73,7 @@ impl Shared {
             let now_ms = inner.clock.now_ms();
             let epoch = inner.store.epoch();
             let relived = inner.lanes.in_lane(user, &*inner.clock, |lane| {
-                lane.know(&page.records, epoch, now_ms);
+                lane.know(&page.records, epoch, now_ms, Some(&self.unnamed));
                 let relived = lane.relive(page.records, &floors, &mut refused, now_ms);
                 self.note(user, relived)
             })?;
@@ -112,7 +112,7 @@ impl Shared {
             }
             let (previous, last) = (page.previous, page.last);
             let read_to = page.records.last().map_or(previous, |logged| logged.seq);
-            self.apply(router, mirror, previous, page.records)?;
+            self.apply(router, mirror, previous, page.records, Some(&self.unnamed))?;
             applied = mirror.lock().applied.max(read_to);
             if read_to >= last {
                 let mut state = mirror.lock();

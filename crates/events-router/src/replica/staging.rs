@@ -2,7 +2,11 @@
 
 use events_core::{EventId, EventResult, Record};
 
-use super::{mirror::Mirror, publishing::Job};
+use super::{
+    mirror::Mirror,
+    publishing::Job,
+    unnamed::{UnnamedKeys, is_unnamed},
+};
 use crate::{
     EventRouter, PublishError,
     batch::{Batch, Plans},
@@ -33,6 +37,7 @@ pub(super) enum Checked {
 pub(super) fn stage(
     router: &EventRouter,
     mirror: &Mirror,
+    unnamed: &UnnamedKeys,
     jobs: Vec<Job>,
     is_current: bool,
 ) -> EventResult<Checked> {
@@ -52,7 +57,7 @@ pub(super) fn stage(
             // Until the log has taken their ends, these runs are as they were.
             lane.threads.look_again(staged.at_ms);
         }
-        let silent = (!overdue.is_empty()).then(|| Job::of_silence(overdue));
+        let silent = (!overdue.is_empty()).then(|| Job::of_silence(overdue, unnamed));
         for job in silent.into_iter().chain(jobs) {
             if !doubtful.is_empty() {
                 // It comes after one that is in doubt.
@@ -110,7 +115,7 @@ fn stage_job(
     }
     let undo = std::mem::take(&mut batch.undo);
     let records = std::mem::take(&mut batch.records);
-    let plans = batch.into_plans(|index| job.items[index].is_private);
+    let plans = batch.into_plans(|index| is_unnamed(job.items[index].key));
     let records = records.into_iter().map(|mut record| {
         record.tag = EventId::tag_or_random(record.tag);
         record

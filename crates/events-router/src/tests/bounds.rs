@@ -259,3 +259,46 @@ async fn when_there_is_no_room_what_goes_on_and_ends_is_taken_still() {
     publish(AgUiEventBuilder::run_error("given up", None)).unwrap();
     assert_eq!(router.active_runs(), 0);
 }
+
+#[tokio::test]
+async fn when_there_is_no_room_users_keep_only_as_many_message_ids_as_they_are_promised() {
+    let log = crate::MemoryLog::new(100_000);
+    for is_on_log in [false, true] {
+        let clock = Arc::new(ManualClock::new(0));
+        let config = RouterConfig {
+            order_bytes: 3 << 20,
+            dedupe_ids: 1_024,
+            dedupe_age: Duration::from_secs(3_600),
+            clock: clock.clone(),
+            ..RouterConfig::default()
+        };
+        let (router, replica) = if is_on_log {
+            let (router, replica) = EventRouter::on_log(config, Arc::new(log.clone()));
+            (router, Some(tokio::spawn(replica.run())))
+        } else {
+            (EventRouter::new(config), None)
+        };
+        for user in 0..8 {
+            let user = UserId::new(format!("u{user}"));
+            // All ids of one user would fit, and those of all would not by far.
+            for number in 0..3_000 {
+                clock.advance(10);
+                let named = heartbeat(&format!("{user}-{number}"));
+                let published = router.publish_batch(&user, named).await;
+                assert!(published.is_ok(), "{user}, {number}: {published:?}");
+            }
+        }
+        for (user, number) in (0..8).flat_map(|user| [(user, 3_000 - 1_024), (user, 2_999)]) {
+            let again = heartbeat(&format!("u{user}-{number}"));
+            let user = UserId::new(format!("u{user}"));
+            let published = router.publish_batch(&user, again).await.unwrap();
+            assert_eq!(published.duplicates, 1, "{user}, {number}");
+        }
+        let stats = router.order_stats();
+        assert!(stats.bytes < 4 << 20, "{}", stats.bytes);
+        assert!(stats.message_ids_forgotten > 0 && stats.users_evicted == 0);
+        if let Some(replica) = replica {
+            replica.abort();
+        }
+    }
+}

@@ -44,3 +44,29 @@ async fn newcomers_take_the_place_of_users_whom_nobody_needs() {
     within(published).await.unwrap();
     assert_eq!(read(&mut stream, 1).await.len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_name_is_remembered_by_nobody() {
+    let log = MemoryLog::new(10_000);
+    let mut replicas = Replicas::new();
+    let (one, other) = (replicas.add(log.clone()), replicas.add(log));
+    begin(&one, "t", "r").await;
+    let mut screen = follow(&other, None).await;
+    publish(&one, in_thread("t", delta("r", "first"))).await;
+    read(&mut screen, 1).await;
+    let n_held = || {
+        [&one, &other].map(|router| {
+            let lane = router.inner.lanes.find(&ada()).unwrap();
+            let state = lane.lock();
+            state.known.len() + state.unanswered.len()
+        })
+    };
+    for _ in 0..1_000 {
+        publish(&one, in_thread("t", delta("r", "text"))).await;
+    }
+    read(&mut screen, 1_000).await;
+    assert_eq!(n_held(), [0, 0]);
+    publish(&one, named(in_thread("t", delta("r", "text")), "named")).await;
+    read(&mut screen, 1).await;
+    assert_eq!(n_held(), [1, 1]);
+}

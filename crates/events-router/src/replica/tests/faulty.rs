@@ -23,6 +23,8 @@ pub(super) enum Fault {
     None,
     /// The next append is taken, and its answer is lost.
     AnswerLost,
+    /// The same, and the tail says what was appended before nobody waits any more.
+    AnswerLate,
     /// The next append is lost, and nobody knows.
     AppendLost,
     /// Nothing answers.
@@ -123,6 +125,10 @@ impl EventLog for FaultyLog {
             .append(user, records, at_ms, expected_last)
             .await?;
         if self.take(Fault::AnswerLost) {
+            return Err(EventError::Timeout);
+        }
+        if self.take(Fault::AnswerLate) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
             return Err(EventError::Timeout);
         }
         Ok(first)

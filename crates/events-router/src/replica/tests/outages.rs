@@ -8,7 +8,11 @@ use crate::LogHealth;
 
 #[tokio::test(start_paused = true)]
 async fn an_append_whose_answer_is_lost_is_found_and_not_repeated() {
-    for (fault, n_appends) in [(Fault::AnswerLost, 0), (Fault::AppendLost, 1)] {
+    for (fault, n_appends) in [
+        (Fault::AnswerLost, 0),
+        (Fault::AnswerLate, 0),
+        (Fault::AppendLost, 1),
+    ] {
         let log = FaultyLog::new(MemoryLog::new(1_000));
         let mut replicas = Replicas::new();
         let one = replicas.add(log.clone());
@@ -27,6 +31,8 @@ async fn an_append_whose_answer_is_lost_is_found_and_not_repeated() {
         assert_eq!(published.ids[0], late.primed());
         publish(&one, in_thread("t", delta("r", "next"))).await;
         assert_eq!(read(&mut late, 1).await.len(), 1);
+        let lane = one.inner.lanes.find(&ada()).unwrap();
+        assert_eq!(lane.lock().unanswered.len(), 0);
         let text = prelude(&one, "t").await.concat();
         assert_eq!(text.matches("once").count(), 1);
     }
