@@ -1,5 +1,7 @@
 //! What is remembered of a user and of all users, and what is counted when a bound is hit.
 
+use tokio::task::JoinSet;
+
 use super::*;
 
 fn run(thread: &str) -> [AgUiEvent; 2] {
@@ -272,11 +274,13 @@ async fn when_there_is_no_room_users_keep_only_as_many_message_ids_as_they_are_p
             clock: clock.clone(),
             ..RouterConfig::default()
         };
-        let (router, replica) = if is_on_log {
+        let mut work = JoinSet::new();
+        let router = if is_on_log {
             let (router, replica) = EventRouter::on_log(config, Arc::new(log.clone()));
-            (router, Some(tokio::spawn(replica.run())))
+            work.spawn(replica.run());
+            router
         } else {
-            (EventRouter::new(config), None)
+            EventRouter::new(config)
         };
         for user in 0..8 {
             let user = UserId::new(format!("u{user}"));
@@ -297,8 +301,5 @@ async fn when_there_is_no_room_users_keep_only_as_many_message_ids_as_they_are_p
         let stats = router.order_stats();
         assert!(stats.bytes < 4 << 20, "{}", stats.bytes);
         assert!(stats.message_ids_forgotten > 0 && stats.users_evicted == 0);
-        if let Some(replica) = replica {
-            replica.abort();
-        }
     }
 }
