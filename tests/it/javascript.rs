@@ -287,3 +287,48 @@ async fn the_block_of_the_readme_shows_a_run() -> io::Result<()> {
     );
     Ok(())
 }
+
+/// The page that shows how tabs share: what it says of itself, of the other tabs and of what comes.
+#[tokio::test]
+async fn the_page_of_tabs_shows_who_leads_and_what_came() -> io::Result<()> {
+    let server = ServerProcess::dev(&[]).await?;
+    let name = "the_page_of_tabs_shows_who_leads_and_what_came";
+    let page_url = server.url("/tabs?user=ada");
+    let Some(mut page) = DrivenPage::open(name, &page_url).await? else {
+        return Ok(());
+    };
+    page.wait_until("document.querySelector('#role')?.textContent === 'This tab leads'")
+        .await?;
+    let second = page.open_tab(&page_url).await?;
+    const LEADERS: &str = "[...document.querySelectorAll('#rows tr')].filter((row) => \
+                           row.cells[1].textContent === '★ leads').length";
+    page.wait_until("document.querySelector('#role')?.textContent === 'This tab follows'")
+        .await?;
+    page.wait_until(&format!(
+        "document.querySelectorAll('#rows tr').length === 2 && {LEADERS} === 1"
+    ))
+    .await?;
+    let state = [
+        json!({"type": "RUN_STARTED", "threadId": "t", "runId": "r"}),
+        json!({"type": "STATE_SNAPSHOT", "snapshot": {"n": 0}}),
+        json!({"type": "STATE_DELTA", "delta": [{"op": "replace", "path": "/n", "value": 1}]}),
+    ];
+    let lines = state.map(|event| event.to_string()).join("\n");
+    let answer = post(
+        server.address(),
+        "/publish/agui/ada",
+        "application/x-ndjson",
+        lines,
+    )
+    .await?;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    page.wait_until(
+        "document.querySelector('#events').textContent.includes('STATE_DELTA · [{\"op\":\"replace\"')",
+    )
+    .await?;
+    page.close_tab(0).await?;
+    page.turn_to(second);
+    page.wait_until("document.querySelector('#role').textContent === 'This tab leads'")
+        .await?;
+    page.wait_until(&format!("{LEADERS} === 1")).await
+}

@@ -275,3 +275,19 @@ fn a_table_of_weights_is_read() {
         ]
     );
 }
+
+/// Nobody tries an older compiler than the one that builds here.
+#[test]
+fn the_oldest_compiler_that_is_said_to_do_is_the_one_that_runs_the_tests() -> io::Result<()> {
+    let read = |name: &str| -> io::Result<toml::Table> {
+        let text = fs::read_to_string(workspace_root().join(name))?;
+        text.parse().map_err(io::Error::other)
+    };
+    let (manifest, toolchain) = (read("Cargo.toml")?, read("rust-toolchain.toml")?);
+    let said = manifest["workspace"]["package"]["rust-version"].as_str();
+    let channel = toolchain["toolchain"]["channel"].as_str();
+    let runs = channel.and_then(|channel| channel.rsplit_once('.'));
+    assert!(said.is_some(), "no rust-version");
+    assert_eq!(said, runs.map(|(version, _patch)| version));
+    Ok(())
+}

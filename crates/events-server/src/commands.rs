@@ -213,8 +213,6 @@ fn refusal(problem: &Problem) -> String {
         Some(detail) => detail.clone(),
         None => problem.to_string(),
     };
-    // The reader of JSON counts the lines of one event, which is one.
-    let text = text.replace(" at line 1 column ", " at column ");
     let number = problem.line.map(|line| format!("line {line}: "));
     match number.and_then(|number| text.strip_prefix(&number)) {
         Some(reason) => reason.to_owned(),

@@ -22,8 +22,7 @@ parts: setup, fmt, clippy, doc, tests, fuzz, deny (all of them, in this order, b
        lint = fmt, clippy, doc
        unit = the crates' own tests
        it   = the integration tests, with everything they need required
-       and only when they are named, because they build everything anew: packages = every crate as it would be
-       uploaded; oldest = with the oldest compiler that is said to do (rustup has to have it)
+       and only when it is named, because it builds everything anew: packages = every crate as it would be uploaded
 rigs:  disk, nats, cluster, postgres (engines), kills, outage, official, planted, drain, half-open, crowds, overload,
        steady, model, fuzz";
 
@@ -84,7 +83,6 @@ fn named(name: &str) -> Option<&'static [Part]> {
         "fuzz" => &[Part::Fuzz],
         "deny" => &[Part::Deny],
         "packages" => &[Part::Packages],
-        "oldest" => &[Part::Oldest],
         _ => return None,
     })
 }
@@ -116,10 +114,9 @@ mod tests {
             parsed("test --only fmt --only=lint --only unit"),
             Ok(Request::Run(expected))
         );
-        let costly = vec![Part::Packages, Part::Oldest];
         assert_eq!(
-            parsed("test --only packages --only oldest"),
-            Ok(Request::Run(costly))
+            parsed("test --only packages"),
+            Ok(Request::Run(vec![Part::Packages]))
         );
     }
 

@@ -21,15 +21,13 @@ pub(crate) enum Part {
     Deny,
     /// Each crate is packaged and built from its package.
     Packages,
-    /// Everything is built with the oldest compiler that the manifests name.
-    Oldest,
 }
 
 /// How long each function is fuzzed in the part of that name, unless `EVENTS_FUZZ_SECONDS` says otherwise.
 const FUZZ_SECONDS: &str = "60";
 
 impl Part {
-    /// What `cargo xtask test` runs. `Unit` and `Integration` are halves of `Tests`; the last two take many minutes.
+    /// What `cargo xtask test` runs. `Unit` and `Integration` are halves of `Tests`; `Packages` takes many minutes.
     pub(crate) const ALL: [Self; 7] = [
         Self::Setup,
         Self::Fmt,
@@ -52,7 +50,6 @@ impl Part {
             Self::Fuzz => "fuzz",
             Self::Deny => "deny",
             Self::Packages => "packages",
-            Self::Oldest => "oldest",
         }
     }
 
@@ -86,14 +83,6 @@ impl Part {
                 &[],
                 "cargo package --workspace --exclude xtask --exclude events-tests --allow-dirty",
             ),
-            Self::Oldest => {
-                let words = format!(
-                    "rustup run {}.0 cargo check --workspace --all-targets --all-features --locked --target-dir \
-                     target/oldest",
-                    env!("CARGO_PKG_RUST_VERSION")
-                );
-                run(root, &[], &words)
-            }
             Self::Fuzz => {
                 let seconds = std::env::var("EVENTS_FUZZ_SECONDS");
                 let seconds = seconds.as_deref().unwrap_or(FUZZ_SECONDS);

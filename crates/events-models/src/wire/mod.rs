@@ -137,7 +137,13 @@ impl<T: Wire> Wire for Vec<T> {
 pub(crate) fn parse(bytes: &[u8]) -> Result<&RawValue, InvalidEvent> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| InvalidEvent::syntax(format!("not UTF-8: {error}")))?;
-    serde_json::from_str(text).map_err(|error| InvalidEvent::syntax(format!("not JSON: {error}")))
+    serde_json::from_str(text).map_err(|error| {
+        // An event is a line of a request most often: a second number of a line beside that one's would mislead.
+        let why = error
+            .to_string()
+            .replace(" at line 1 column ", " at column ");
+        InvalidEvent::syntax(format!("not JSON: {why}"))
+    })
 }
 
 /// Reads a whole text as one value.

@@ -44,3 +44,14 @@ fn an_open_object_is_an_object() {
     let error = OpenObject::try_from(json!([])).unwrap_err();
     assert_eq!(error.to_string(), "$: expected an object, found an array");
 }
+
+#[test]
+fn a_mistake_in_json_is_placed_by_its_column_and_by_its_line_if_there_are_several() {
+    let why = |text: &str| parse(text.as_bytes()).unwrap_err().to_string();
+    assert_eq!(why("{} x"), "$: not JSON: trailing characters at column 4");
+    let several = why("{\n  \"a\": 1,\n}");
+    assert_eq!(
+        several,
+        "$: not JSON: key must be a string at line 3 column 1"
+    );
+}

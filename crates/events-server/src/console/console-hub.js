@@ -18,7 +18,7 @@ const PLOTS = [
   { title: 'Connections', form: count, lines: [['connections', 'streams'], ['sockets', 'sockets']] },
   { title: 'Users with a log', form: count, lines: [['users', 'users']] },
   { title: 'Lag', hint: 'From the append of an event to the write of it, of streams that have caught up', form: span, lines: [['lagMiddle', 'p50'], ['lagHigh', 'p99']] },
-  { title: 'Memory', hint: 'Bytes of history, of folds and of order, as the hub counts them', form: bytes, lines: [['kept', 'kept']] },
+  { title: 'Kept in memory', hint: 'Bytes of history, of folds and of order, as the hub counts them', form: bytes, lines: [['kept', 'kept']] },
   { title: 'Gaps', hint: 'Gaps told to clients', unit: '/s', form: rate, lines: [['gaps', 'gaps']] },
   { title: 'Refusals', unit: '/s', form: rate, lines: [['refused', 'publishes'], ['bounds', 'bounds']] },
   { title: 'Running', form: count, lines: [['runs', 'agents'], ['llm', 'models']] },

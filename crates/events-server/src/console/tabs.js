@@ -22,10 +22,14 @@ const stream = connect("/contexts", {
   },
   onEvent: ({ id, json }) => {
     own.nEvents += 1;
-    tell(id, [json?.protocol, json?.thread, json?.event?.type ?? Object.keys(json?.event ?? {})[0], json?.event?.delta]);
+    tell(id, [json?.protocol, json?.thread, json?.event?.type ?? Object.keys(json?.event ?? {})[0], delta(json?.event)]);
   },
   onGap: ({ reason, lost, to }) => tell(to, ["gap", reason, lost === null ? "an unknown number lost" : `${lost} lost`]),
 });
+
+function delta(event) {
+  return typeof event?.delta === "object" ? JSON.stringify(event.delta) : event?.delta;
+}
 
 function tell(id, words) {
   own.cursor = stream.cursor ?? "";
@@ -49,7 +53,7 @@ function show() {
   document.title = `${isOver ? "○" : own.part === "leader" ? "★" : "●"} ${own.name} · tabs`;
   company?.postMessage(own);
   const now = Date.now();
-  tabs.set(own.name, { ...own, at: now });
+  hear(own);
   for (const [name, tab] of tabs) if (now - tab.at > GONE_AFTER) tabs.delete(name);
   const sorted = [...tabs.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   find("rows").replaceChildren(...sorted.map(row));
@@ -68,7 +72,17 @@ function row(tab) {
   return line;
 }
 
-if (company) company.onmessage = ({ data }) => tabs.set(data.name, { ...data, at: Date.now() });
+/** Takes what a tab says of itself. Only one leads: whoever did before is gone or will say so. */
+function hear(tab) {
+  const leads = tab.part === "leader" && !tab.state.startsWith("closed");
+  if (leads) for (const other of tabs.values()) if (other.part === "leader") other.part = "";
+  tabs.set(tab.name, { ...tab, at: Date.now() });
+}
+
+if (company) {
+  company.onmessage = ({ data }) => (data.isGone ? tabs.delete(data.name) : hear(data));
+  addEventListener("pagehide", () => company.postMessage({ name: own.name, isGone: true }));
+}
 find("address").textContent = `/contexts?user=${user}`;
 find("open").href = `/tabs?user=${encodeURIComponent(user)}`;
 find("stop").addEventListener("click", () => stream.close());
