@@ -11,6 +11,8 @@ const MAX_MESSAGE = 4096;
 const CHARACTERS_PER_TOKEN = 4;
 const STALLED_MS = 5000;
 const RATE_SECONDS = 5;
+/** An answer whose first and last token are nearer than this came whole: its rate would be the network's. */
+const WHOLE_MS = 50;
 
 const NO_TOTALS = { started: 0, completed: 0, failed: 0, input_tokens: 0, cached_input_tokens: 0, output_tokens: 0, cost_usd: 0, unpriced: 0, unreported: 0 };
 const NAMES = ['model', 'response_model', 'agent_type', 'provider', 'finish_reason', 'error_code'];
@@ -107,7 +109,7 @@ export class LlmStream {
   tokenRate(now) {
     if (this.isActive) return this.state === 'streaming' ? [this.rate.at(now, this.started_at), true] : undefined;
     const answering = this.duration(now) - (this.firstToken?.[0] ?? 0);
-    if (this.output === undefined || answering <= 0) return undefined;
+    if (this.output === undefined || answering < WHOLE_MS) return undefined;
     return [this.output[0] * 1000 / answering, this.output[1]];
   }
 

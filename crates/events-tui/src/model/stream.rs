@@ -10,6 +10,8 @@ use crate::text;
 pub(crate) const BYTES_PER_TOKEN: u64 = 4;
 /// Silence after which a running answer counts as stalled, in milliseconds.
 const STALLED_MS: i64 = 5_000;
+/// An answer whose first and last token are nearer than this came whole: its rate would be the network's.
+const WHOLE_MS: u64 = 50;
 /// The longest name, in bytes.
 pub(super) const MAX_NAME: usize = 256;
 /// The longest message, in bytes.
@@ -178,7 +180,7 @@ impl Stream {
         let (tokens, is_guess) = self.output()?;
         let duration = u64::try_from(self.duration(now_ms)).unwrap_or(0);
         let answering = duration.checked_sub(self.first_token().map_or(0, |(time, _)| time))?;
-        (answering > 0).then(|| {
+        (answering >= WHOLE_MS).then(|| {
             let rate = u128::from(tokens) * 1_000_000 / u128::from(answering);
             (u64::try_from(rate).unwrap_or(u64::MAX), is_guess)
         })

@@ -81,6 +81,26 @@ fn events_add_up_to_the_same_sums_as_a_picture() {
 }
 
 #[test]
+fn an_answer_that_came_whole_has_no_rate() {
+    for (first_token_ms, rate) in [
+        (250, Some((4_000, false))),
+        (1_950, Some((140_000, false))),
+        (1_951, None),
+        (2_100, None),
+    ] {
+        let mut model = Model::default();
+        model.apply(started("a", "m"), NOW);
+        let mut end = finished("a", Some(7), None);
+        if let StreamFeedFrame::Event(TuiStreamEvent::Completed { detail, .. }) = &mut end {
+            detail.time_to_first_token_ms = Some(first_token_ms);
+        }
+        model.apply(end, NOW + 2_000);
+        let stream = known(&model, "a").unwrap();
+        assert_eq!(stream.rate(NOW + 2_000), rate, "{first_token_ms}");
+    }
+}
+
+#[test]
 fn a_second_end_and_text_after_the_end_change_nothing() {
     let mut model = Model::default();
     model.apply(started("a", "m"), NOW);
