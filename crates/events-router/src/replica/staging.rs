@@ -43,6 +43,10 @@ pub(super) fn stage(
 ) -> EventResult<Checked> {
     let inner = &*router.inner;
     inner.lanes.in_lane(&mirror.user, &*inner.clock, |lane| {
+        if !is_current {
+            // Whoever waited before has an answer, or has given up.
+            lane.forget_unanswered();
+        }
         let expected = mirror.lock().applied;
         let mut staged = Staged {
             records: Vec::new(),

@@ -39,6 +39,20 @@ async fn an_append_whose_answer_is_lost_is_found_and_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_answers_are_lost_only_the_last_publish_is_remembered() {
+    let log = FaultyLog::new(MemoryLog::new(1_000));
+    let mut replicas = Replicas::new();
+    let one = replicas.add(log.clone());
+    begin(&one, "t", "r").await;
+    for _ in 0..10 {
+        log.set(Fault::AnswerLate);
+        publish(&one, in_thread("t", delta("r", "text"))).await;
+        let lane = one.inner.lanes.find(&ada()).unwrap();
+        assert_eq!(lane.lock().unanswered.len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_the_log_is_gone_publishers_are_told_in_time_and_streams_wait() {
     let log = FaultyLog::new(MemoryLog::new(1_000));
     let mut replicas = Replicas::new();
