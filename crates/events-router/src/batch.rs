@@ -1,17 +1,17 @@
 //! From items to records: known ids, threads, order, encoding.
 
 mod plans;
+mod settling;
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use events_core::{Channel, EventError, MsgKey, Record, RecordIds};
+use events_core::{Channel, EventError, MsgKey, Record};
 use events_models::{A2AEvent, AgUiEvent, SystemEvent};
 use smallvec::SmallVec;
 
 use crate::{
-    BusEvent, Item, MsgId, PublishError, Published, Refusal,
-    known::Known,
+    BusEvent, Item, MsgId, PublishError, Refusal,
     lane::{LaneState, Undo},
     order_budget::{growth_of_agui, growth_of_other},
     replica::Note,
@@ -24,10 +24,20 @@ pub(crate) use plans::Plans;
 
 type Records = SmallVec<[Record; 1]>;
 
-/// What the JSON of most events fits in, in bytes.
-const SCRATCH_BYTES: usize = 512;
 /// Above so many bytes of JSON one copy more costs more than one buffer more.
 const LARGE_BYTES: usize = 8 << 10;
+
+thread_local! {
+    /// Where events are encoded; one for each worker, because an event needs it only while it is.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// What a fold learns once the batch is in the log.
+enum Told {
+    /// The event of the item with this index.
+    Item(usize),
+    Event(Box<AgUiEvent>),
+}
 
 /// What the context list learns once the batch is in the log.
 enum Seen {
@@ -41,7 +51,7 @@ pub(crate) struct Batch {
     plans: SmallVec<[Plan; 1]>,
     seen: Vec<Seen>,
     /// What the folds learn once the batch is in the log, as far as they have not been told.
-    told: Vec<(Arc<str>, AgUiEvent)>,
+    told: Vec<(Arc<str>, Told)>,
     told_tasks: Vec<(Arc<str>, A2AEvent)>,
     pub(crate) undo: Undo,
     /// A single event needs no copy of its thread's state unless chunks are about: see `admit`.
@@ -52,8 +62,6 @@ pub(crate) struct Batch {
     pub(crate) growth: usize,
     /// What became of the event that is being taken; empty between them.
     admitted: Vec<AgUiEvent>,
-    /// Where events are encoded.
-    scratch: Vec<u8>,
     /// The time of the append, in milliseconds.
     pub(crate) now_ms: i64,
     /// The records are for a log that keeps keys and notes with them.
@@ -84,20 +92,19 @@ impl<R: Into<Refusal>> From<R> for Refused {
 }
 
 impl Batch {
-    pub(crate) fn new(is_single: bool, inner: &crate::router::Inner, now_ms: i64) -> Self {
+    pub(crate) fn new(n_items: usize, inner: &crate::router::Inner, now_ms: i64) -> Self {
         Self {
-            records: Records::new(),
-            plans: SmallVec::new(),
+            records: Records::with_capacity(n_items),
+            plans: SmallVec::with_capacity(n_items),
             seen: Vec::new(),
             told: Vec::new(),
             told_tasks: Vec::new(),
             undo: Undo::default(),
-            is_single,
+            is_single: n_items == 1,
             thread_of_request: None,
             event_limit: inner.store.limits().event_bytes,
             growth: 0,
             admitted: Vec::new(),
-            scratch: Vec::with_capacity(SCRATCH_BYTES),
             now_ms,
             is_staged: false,
             key: None,
@@ -105,10 +112,11 @@ impl Batch {
     }
 
     /// Makes a batch that is checked here and appended elsewhere: everything that it changes can be put back.
-    pub(crate) fn staged(inner: &crate::router::Inner, now_ms: i64) -> Self {
+    pub(crate) fn staged(n_items: usize, inner: &crate::router::Inner, now_ms: i64) -> Self {
         Self {
+            is_single: false,
             is_staged: true,
-            ..Self::new(false, inner, now_ms)
+            ..Self::new(n_items, inner, now_ms)
         }
     }
 
@@ -117,10 +125,12 @@ impl Batch {
         Plans::new(self.plans, is_unnamed)
     }
 
-    /// Takes an item. Its event is moved out only when nothing can refuse it any more.
+    /// Takes the item with this index. Its event is moved out only when nothing can refuse it any more, and stays where it
+    /// is if it leaves the order as it is.
     pub(crate) fn take(
         &mut self,
         state: &mut LaneState,
+        index: usize,
         item: &mut Item,
         key: Option<u128>,
     ) -> Result<(), Refused> {
@@ -144,7 +154,7 @@ impl Batch {
                 };
                 if known.is_none() && !is_too_late() {
                     let thread = found?;
-                    self.admit(state, &thread, event, item.msg_id.as_ref())?;
+                    self.admit(state, &thread, index, event, item.msg_id.as_ref())?;
                     if let (true, Some(timeout)) = (starts_run, item.run_timeout) {
                         state.threads.set_run_timeout(&thread, timeout, self.now_ms);
                         self.note_run_timeout(timeout);
@@ -179,14 +189,14 @@ impl Batch {
         match event {
             BusEvent::A2A(event) => self.admit_a2a(state, *event, msg_id),
             BusEvent::System(event) => {
-                let json = self.encode(|out| event.write_json(out))?;
+                let json = encode(|out| event.write_json(out))?;
                 self.growth += growth_of_other(json.len());
                 self.push(SYSTEM, None, json, msg_id)?;
                 self.seen.push(Seen::System(event));
                 Ok(())
             }
             BusEvent::Context(event) => {
-                let json = self.encode(|out| event.write_json(out))?;
+                let json = encode(|out| event.write_json(out))?;
                 self.push(CONTEXT, None, json, msg_id)
             }
             // The first go another way, the last are not for the log.
@@ -198,15 +208,26 @@ impl Batch {
         &mut self,
         state: &mut LaneState,
         thread: &Arc<str>,
+        index: usize,
         event: &mut AgUiEvent,
         msg_id: Option<&MsgId>,
     ) -> Result<(), Refused> {
         let LaneState {
             threads, budget, ..
         } = state;
+        if !self.is_single && threads.passes(thread, event)? {
+            // There is nothing to put back.
+            let json = encode(|out| event.write_json(out))?;
+            self.growth += growth_of_agui(event, json.len());
+            self.push(AGUI, Some(thread), json, msg_id)?;
+            if !self.is_staged {
+                self.told.push((Arc::clone(thread), Told::Item(index)));
+            }
+            return Ok(());
+        }
         if self.is_single && !event.is_chunk() {
             // Everything that can fail comes before the change of state, so nothing needs to be put back.
-            let json = self.encode(|out| event.write_json(out))?;
+            let json = encode(|out| event.write_json(out))?;
             self.check_size(&json)?;
             let growth = growth_of_agui(event, json.len());
             if threads.admit_plain(thread, event, budget, self.now_ms)? {
@@ -219,13 +240,14 @@ impl Batch {
         threads.save(thread, &mut self.undo.threads);
         threads.admit(thread, event, budget, self.now_ms, &mut admitted)?;
         for event in admitted.drain(..) {
-            let json = self.encode(|out| event.write_json(out))?;
+            let json = encode(|out| event.write_json(out))?;
             self.growth += growth_of_agui(&event, json.len());
             self.push(AGUI, Some(thread), json, msg_id)?;
             if self.is_staged {
                 let is_chunked = threads.is_made_of_chunks(thread, &event);
                 self.note(|note| note.is_chunked = is_chunked);
             } else {
+                let event = Told::Event(Box::new(event));
                 self.told.push((Arc::clone(thread), event));
             }
         }
@@ -252,7 +274,7 @@ impl Batch {
         event: A2AEvent,
         msg_id: Option<&MsgId>,
     ) -> Result<(), Refused> {
-        let json = self.encode(|out| event.write_json(out))?;
+        let json = encode(|out| event.write_json(out))?;
         // Everything else that can fail comes before the change of state.
         self.check_size(&json)?;
         // A message that names no task is of no stream but the user's own.
@@ -296,21 +318,6 @@ impl Batch {
         Ok(())
     }
 
-    /// Small JSON is copied out of the scratch buffer, to its exact size; large JSON takes the buffer with it.
-    fn encode(
-        &mut self,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), serde_json::Error>,
-    ) -> Result<Bytes, Refused> {
-        self.scratch.clear();
-        write(&mut self.scratch).map_err(|error| Refused::Log(EventError::Encode(error.into())))?;
-        if self.scratch.len() <= LARGE_BYTES {
-            return Ok(Bytes::copy_from_slice(&self.scratch));
-        }
-        let mut json = std::mem::take(&mut self.scratch);
-        json.shrink_to_fit();
-        Ok(json.into())
-    }
-
     fn check_size(&self, json: &Bytes) -> Result<(), Refused> {
         if json.len() > self.event_limit {
             return Err(Refused::Log(EventError::TooLarge {
@@ -320,47 +327,20 @@ impl Batch {
         }
         Ok(())
     }
+}
 
-    /// Hands out the ids that the log gave, and remembers what only a batch that is in the log may change.
-    pub(crate) fn settle(self, state: &mut LaneState, ids: &RecordIds, published: &mut Published) {
-        let mut new_ids = ids.iter().copied();
-        let mut growth = 0;
-        for plan in self.plans {
-            match plan {
-                Plan::Known(ids) => {
-                    published.duplicates += ids.len();
-                    published.ids.extend(ids);
-                }
-                Plan::New { key, n_records } => {
-                    let n_before = published.ids.len();
-                    published.ids.extend(new_ids.by_ref().take(n_records));
-                    if let Some(key) = key {
-                        let ids = published.ids[n_before..].into();
-                        growth += Known::growth_of(&ids);
-                        state.known.insert(key, ids, self.now_ms, &state.budget);
-                    }
-                }
-            }
-        }
-        let LaneState {
-            threads,
-            tasks,
-            contexts,
-            budget,
-            ..
-        } = &mut *state;
-        for (thread, event) in self.told {
-            threads.tell(&thread, event);
-        }
-        for (task, event) in self.told_tasks {
-            tasks.tell(&task, event);
-        }
-        for seen in self.seen {
-            match seen {
-                Seen::Run(thread) => contexts.saw_run(&thread, self.now_ms, budget),
-                Seen::System(event) => contexts.saw_system(&event, self.now_ms, budget),
-            }
-        }
-        state.pay(growth);
+/// Small JSON is copied out of the buffer, to its exact size; large JSON takes the buffer with it.
+fn encode(
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), serde_json::Error>,
+) -> Result<Bytes, Refused> {
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    write(&mut scratch).map_err(|error| Refused::Log(EventError::Encode(error.into())))?;
+    if scratch.len() > LARGE_BYTES {
+        scratch.shrink_to_fit();
+        return Ok(scratch.into());
     }
+    let json = Bytes::copy_from_slice(&scratch);
+    SCRATCH.set(scratch);
+    Ok(json)
 }

@@ -24,7 +24,7 @@ pub enum BusEvent {
     /// A system event, for the context stream.
     System(SystemEvent),
     /// An event for the context stream only, already in its envelope.
-    Context(ContextEvent),
+    Context(Box<ContextEvent>),
     /// An analytics event: live only, without an id.
     Analytics(AnalyticsEvent),
 }
@@ -52,7 +52,7 @@ impl From<SystemEvent> for BusEvent {
 
 impl From<ContextEvent> for BusEvent {
     fn from(event: ContextEvent) -> Self {
-        Self::Context(event)
+        Self::Context(Box::new(event))
     }
 }
 

@@ -43,7 +43,7 @@ impl EventRouter {
             if may_grow {
                 self.inner.lanes.check_room(now_ms, true)?;
             }
-            self.append(user, items, n_durable == 1, now_ms)?
+            self.append(user, items, n_durable, now_ms)?
         };
         for item in items {
             let BusEvent::Analytics(event) = &item.event else {
@@ -159,13 +159,13 @@ impl EventRouter {
         &self,
         user: &UserId,
         items: &mut [Item],
-        is_single: bool,
+        n_durable: usize,
         now_ms: i64,
     ) -> Result<Published, PublishError> {
         let inner = &*self.inner;
         let published = inner.lanes.in_lane(user, &*inner.clock, |state| {
             self.end_overdue_runs(state, user, now_ms);
-            self.append_in(state, user, items, is_single, now_ms)
+            self.append_in(state, user, items, n_durable, now_ms)
         })?;
         if inner.lanes.budget.folds.is_exceeded() {
             inner.lanes.shed_folds();
@@ -181,7 +181,7 @@ impl EventRouter {
         item: Item,
         now_ms: i64,
     ) -> Result<Published, PublishError> {
-        self.append_in(state, user, &mut [item], true, now_ms)
+        self.append_in(state, user, &mut [item], 1, now_ms)
     }
 
     fn append_in(
@@ -189,11 +189,11 @@ impl EventRouter {
         state: &mut LaneState,
         user: &UserId,
         items: &mut [Item],
-        is_single: bool,
+        n_durable: usize,
         now_ms: i64,
     ) -> Result<Published, PublishError> {
         let inner = &*self.inner;
-        let mut batch = Batch::new(is_single, inner, now_ms);
+        let mut batch = Batch::new(n_durable, inner, now_ms);
         // The lane is locked first and the log inside it: once the closure has run, the append cannot fail, so the
         // order state and the log never differ.
         let mut log = std::mem::take(&mut state.log);
@@ -209,7 +209,7 @@ impl EventRouter {
                     .as_ref()
                     .map(|msg_id| inner.msg_hasher.hash(msg_id));
                 batch
-                    .take(state, item, key)
+                    .take(state, index, item, key)
                     .map_err(|refused| refused.at(index))
             });
             match taken {
@@ -230,7 +230,7 @@ impl EventRouter {
             contexts: delivery.reached(&inner.contexts).connections(),
             ..Published::default()
         };
-        batch.settle(state, &delivery.ids, &mut published);
+        batch.settle(state, items, &delivery.ids, &mut published);
         Ok(published)
     }
 

@@ -1,5 +1,6 @@
 //! Threads, batches, retries and runs on the memory log.
 
+mod batches;
 mod bounds;
 mod clocks;
 mod panics;

@@ -9,10 +9,11 @@ use events_models::{
         RunOutcome,
         fold::{ThreadContent, ThreadStatus},
         intake::ThreadIntake,
+        order::OrderError,
     },
 };
 
-use crate::{ThreadState, poison};
+use crate::{Refusal, ThreadState, poison};
 
 /// What every thread of a router is held to.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +68,17 @@ impl Thread {
             ThreadStatus::Finished(end) => Some(end.run_id.to_string()),
             ThreadStatus::New | ThreadStatus::Failed(_) => None,
         }
+    }
+
+    /// Says why an event is refused: perhaps its run was ended because it had been silent.
+    pub(crate) fn refusal(&self, order: OrderError) -> Refusal {
+        if self.has_timed_out {
+            return Refusal::TimedOut {
+                after: duration(self.run_timeout_ms),
+                order,
+            };
+        }
+        order.into()
     }
 
     pub(crate) fn tell(&mut self, mut event: AgUiEvent) {

@@ -1,10 +1,11 @@
 //! The threads of one user.
 
+mod reading;
 mod relive;
 
 use std::{sync::Arc, time::Duration};
 
-use events_core::{EventId, ThreadId};
+use events_core::ThreadId;
 use events_models::{
     AgUiEvent,
     agui::{intake::ThreadIntake, order::OrderError},
@@ -13,7 +14,7 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::{
-    Refusal, ThreadOverview, ThreadSnapshot,
+    Refusal,
     order_budget::{OrderBudget, count},
     thread::{Thread, duration, millis},
 };
@@ -146,6 +147,33 @@ impl Threads {
         })
     }
 
+    /// Tells whether exactly this event enters the log and leaves the thread's order as it is. Nothing has changed yet:
+    /// [`Threads::tell_from`] is for when it is in the log.
+    pub(crate) fn passes(&self, thread: &str, event: &AgUiEvent) -> Result<bool, Refusal> {
+        let Some(entry) = self.threads.get(thread) else {
+            return Ok(false);
+        };
+        let passes = entry.intake.passes(event);
+        passes.map_err(|order| entry.refusal(order))
+    }
+
+    /// Tells the thread of an event that has passed and is in the log now; what is left of it is of no use.
+    pub(crate) fn tell_from(
+        &mut self,
+        thread: &str,
+        event: &mut AgUiEvent,
+        budget: &OrderBudget,
+        now_ms: i64,
+    ) {
+        if let Some(entry) = self.threads.get_mut(thread) {
+            let before = entry.content.size();
+            entry.tell_from(event);
+            // The order is as it was, so what is active is as well.
+            entry.settle(now_ms, budget.threads);
+            self.fold_bytes = self.fold_bytes + entry.content.size() - before;
+        }
+    }
+
     /// Tells the fold of an event that is in the log.
     pub(crate) fn tell(&mut self, thread: &str, event: AgUiEvent) {
         if let Some(entry) = self.threads.get_mut(thread) {
@@ -176,13 +204,7 @@ impl Threads {
         let before = entry.content.size();
         let changed = match change(entry) {
             Ok(changed) => changed,
-            Err(order) if entry.has_timed_out => {
-                return Err(Refusal::TimedOut {
-                    after: duration(entry.run_timeout_ms),
-                    order,
-                });
-            }
-            Err(order) => return Err(order.into()),
+            Err(order) => return Err(entry.refusal(order)),
         };
         self.fold_bytes = self.fold_bytes + entry.content.size() - before;
         let is_active = entry.settle(now_ms, budget.threads);
@@ -351,48 +373,5 @@ impl Threads {
         if let Some(active) = saved.active {
             (self.active, self.due_ms) = *active;
         }
-    }
-}
-
-// === reading ===
-
-impl Threads {
-    pub(crate) fn snapshot(&self, thread: &str, cursor: EventId) -> Option<ThreadSnapshot> {
-        let entry = self.threads.get(thread)?;
-        Some(ThreadSnapshot {
-            status: entry.status(),
-            run_id: entry.run_id(),
-            messages: entry.content.messages(),
-            state: entry.content.state(),
-            cursor,
-            is_too_large: entry.content.is_too_large(),
-        })
-    }
-
-    /// Tells where a known thread stands, in which run, and whether it has grown too large.
-    pub(crate) fn standing(
-        &self,
-        thread: &str,
-    ) -> Option<(crate::ThreadState, Option<String>, bool)> {
-        let entry = self.threads.get(thread)?;
-        let is_too_large = entry.content.is_too_large();
-        Some((entry.status(), entry.run_id(), is_too_large))
-    }
-
-    /// Counts the messages of a thread that is known.
-    pub(crate) fn n_messages(&self, thread: &str) -> Option<u64> {
-        let entry = self.threads.get(thread)?;
-        u64::try_from(entry.content.n_messages()).ok()
-    }
-
-    pub(crate) fn list(&self) -> Vec<ThreadOverview> {
-        let overview = |(thread, entry): (&Arc<str>, &Thread)| ThreadOverview {
-            thread: ThreadId::from(&**thread),
-            status: entry.status(),
-            run_id: entry.run_id(),
-            updated_at_ms: entry.touched_ms,
-            message_count: entry.content.n_messages(),
-        };
-        self.threads.iter().map(overview).collect()
     }
 }

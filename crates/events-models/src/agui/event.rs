@@ -257,6 +257,24 @@ impl AgUiEvent {
         )
     }
 
+    /// Tells whether a checker that allows the event is the same afterwards: the event continues something that is open,
+    /// or stands by itself.
+    #[must_use]
+    pub const fn leaves_order(&self) -> bool {
+        matches!(
+            self,
+            Self::TextMessageContent(_)
+                | Self::ToolCallArgs(_)
+                | Self::ReasoningMessageContent(_)
+                | Self::StateSnapshot(_)
+                | Self::StateDelta(_)
+                | Self::ActivityDelta(_)
+                | Self::ReasoningEncryptedValue(_)
+                | Self::Raw(_)
+                | Self::Custom(_)
+        )
+    }
+
     /// Returns the thread that the event names: only RUN_STARTED and RUN_FINISHED name one.
     #[must_use]
     pub fn thread_id(&self) -> Option<&str> {

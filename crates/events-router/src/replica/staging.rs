@@ -109,10 +109,10 @@ fn stage_job(
     job: &Job,
     at_ms: i64,
 ) -> Result<StagedJob, PublishError> {
-    let mut batch = Batch::staged(&router.inner, at_ms);
+    let mut batch = Batch::staged(job.items.len(), &router.inner, at_ms);
     for (index, keyed) in job.items.iter().enumerate() {
         let key = Some(keyed.key.bits());
-        if let Err(refused) = batch.take(lane, &mut keyed.item.clone(), key) {
+        if let Err(refused) = batch.take(lane, index, &mut keyed.item.clone(), key) {
             lane.restore(std::mem::take(&mut batch.undo));
             return Err(refused.at(index));
         }

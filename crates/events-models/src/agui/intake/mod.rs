@@ -97,6 +97,23 @@ impl ThreadIntake {
         Ok(true)
     }
 
+    /// Tells whether the event may come next, enters the thread's log as it is and leaves the intake as it is, so that it
+    /// need not be taken in at all.
+    ///
+    /// It does not if it [changes the order](AgUiEvent::leaves_order) or an item made of chunks is open; use
+    /// [`ThreadIntake::admit`] then.
+    ///
+    /// # Errors
+    ///
+    /// The event is not allowed here.
+    pub fn passes(&self, event: &AgUiEvent) -> Result<bool, OrderError> {
+        if !event.leaves_order() || !self.lanes.is_empty() {
+            return Ok(false);
+        }
+        self.order.judge(event)?;
+        Ok(true)
+    }
+
     /// Closes everything that is open, so that RUN_FINISHED is legal, and returns the events that do it.
     ///
     /// Without an active run there is nothing to close. Subagents that are active end with SUBAGENT_ERROR.

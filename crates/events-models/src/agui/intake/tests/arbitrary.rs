@@ -66,9 +66,19 @@ proptest! {
         intake.admit(Make::run_started("t", "r", None), &mut out).unwrap();
         for event in events {
             let before = (intake.clone(), out.len());
-            if intake.admit(event, &mut out).is_err() {
+            let passes = intake.passes(&event);
+            let admitted = intake.admit(event.clone(), &mut out);
+            if admitted.is_err() {
                 prop_assert_eq!(&intake, &before.0);
                 prop_assert_eq!(out.len(), before.1);
+            }
+            match passes {
+                Ok(true) => {
+                    prop_assert_eq!(&intake, &before.0);
+                    prop_assert_eq!(&out[before.1..], [event]);
+                }
+                Ok(false) => {}
+                Err(refusal) => prop_assert_eq!(admitted, Err(refusal)),
             }
         }
         if intake.order().is_run_active() {
