@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     SleepLate = 5,
     /// A new reader's cursor is taken before its place.
     PrimeEarly = 6,
+    /// The flusher takes a reader out of its queue and does not wake him.
+    ForgetReader = 7,
 }
 
 impl crate::store::Inner {

@@ -1,4 +1,4 @@
-//! Waking the readers of users with many connections, away from the publish call.
+//! Waking readers away from the publish call: those of a user with many connections, and those for whom it is not yet time.
 
 use std::{
     collections::VecDeque,
@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -24,17 +24,31 @@ use crate::{
 /// Readers that are looked at before others have a turn.
 pub(crate) const SLICE: usize = 64;
 
-/// The users whose readers are to be woken, each at most once: so there are never more than users with logs.
+/// Who is still to be woken, first come first served.
+///
+/// A user is in it at most once. A reader is in it only while he has not been polled since he was found to wait, so there
+/// are not many more of them than connections.
 #[derive(Debug, Default)]
 pub(crate) struct FlushQueue {
     state: Mutex<State>,
     /// There is a flusher; a hint that is looked at before the lock is taken.
     is_served: AtomicBool,
+    /// Readers that publish calls have woken since the queue was empty, as a flusher has found it.
+    n_direct: AtomicUsize,
+}
+
+/// What a flusher has to do.
+#[derive(Debug)]
+enum Due {
+    /// Wake one reader.
+    Reader(Waker),
+    /// Wake the readers of a user with many connections.
+    Crowd(Arc<UserLog>),
 }
 
 #[derive(Debug, Default)]
 struct State {
-    users: VecDeque<Arc<UserLog>>,
+    due: VecDeque<Due>,
     /// Flushers; those that wait for work have a waker.
     flushers: Slab<Option<Waker>>,
 }
@@ -43,11 +57,49 @@ impl State {
     fn wake_one(&mut self) -> Option<Waker> {
         self.flushers.iter_mut().find_map(|(_, waker)| waker.take())
     }
+
+    /// Takes out the readers that come first, less than `most` of them, and the user behind them.
+    fn take(&mut self, most: usize) -> (Wakers, Option<Arc<UserLog>>) {
+        let mut wakers = Wakers::new();
+        while wakers.len() < most {
+            match self.due.pop_front() {
+                Some(Due::Reader(waker)) => wakers.push(waker),
+                Some(Due::Crowd(log)) => return (wakers, Some(log)),
+                None => break,
+            }
+        }
+        (wakers, None)
+    }
 }
 
 impl FlushQueue {
     pub(crate) fn is_served(&self) -> bool {
         self.is_served.load(Ordering::Relaxed)
+    }
+
+    /// Wakes readers at once as long as they are no more than a slice since the queue was empty; the others have to queue.
+    ///
+    /// Else the tasks of many readers would fill the runtime's queues, which are no longer first come first served then.
+    pub(crate) fn wake(&self, wakers: Wakers, slice: usize) {
+        if wakers.is_empty() {
+            return;
+        }
+        let is_direct = !self.is_served()
+            || self.n_direct.fetch_add(wakers.len(), Ordering::Relaxed) + wakers.len() <= slice;
+        if is_direct {
+            wakers.into_iter().for_each(Waker::wake);
+            return;
+        }
+        let mut state = self.lock();
+        if state.flushers.is_empty() {
+            drop(state);
+            wakers.into_iter().for_each(Waker::wake);
+            return;
+        }
+        state.due.extend(wakers.into_iter().map(Due::Reader));
+        let flusher = state.wake_one();
+        drop(state);
+        flusher.into_iter().for_each(Waker::wake);
     }
 
     /// Takes a user whose readers are to be woken; hands him back when there is nobody to do it.
@@ -56,7 +108,7 @@ impl FlushQueue {
         if state.flushers.is_empty() {
             return Err(log);
         }
-        state.users.push_back(log);
+        state.due.push_back(Due::Crowd(log));
         let waker = state.wake_one();
         drop(state);
         waker.into_iter().for_each(Waker::wake);
@@ -69,12 +121,12 @@ impl FlushQueue {
 }
 
 impl LogStore {
-    /// Makes the work of waking the readers of users with more than 16 connections, for whoever runs it; it never
-    /// ends.
+    /// Makes the work of waking readers that publish calls leave to others, for whoever runs it; it never ends.
     ///
-    /// While it runs, an append to such a user's log costs the same however many connections he has: it puts the user
-    /// into a queue. His readers are woken from here, 64 at a time, and in between others have a turn. A server runs
-    /// one for each of its workers. Without one the append wakes them all.
+    /// While it runs, an append to the log of a user with more than 16 connections costs the same however many he has: it
+    /// puts the user into a queue. So it does with the readers of other users when 64 have been woken since this had a
+    /// turn. From here they are woken in the order of the queue, 64 at a time, and in between others have a turn. A server
+    /// runs one for each of its workers. Without one the append wakes them all.
     ///
     /// # Cancel safety
     ///
@@ -123,31 +175,41 @@ impl Future for Flush {
         let me = &mut *self;
         let queue = &me.store.inner.flush;
         let mut left = me.store.inner.flush_slice;
-        while left > 0 {
+        loop {
             let mut state = queue.lock();
             let key = *me.key.get_or_insert_with(|| {
                 queue.is_served.store(true, Ordering::Relaxed);
                 state.flushers.insert(None)
             });
-            let Some(log) = state.users.pop_front() else {
+            if state.due.is_empty() {
                 if me.store.inner.has_fault(Fault::SleepLate) {
                     drop(state);
                     state = queue.lock();
                 }
+                queue.n_direct.store(0, Ordering::Relaxed);
                 state.flushers[key] = Some(context.waker().clone());
                 return Poll::Pending;
-            };
+            }
             state.flushers[key] = None;
+            if left == 0 {
+                break;
+            }
+            let (wakers, crowd) = state.take(left);
             drop(state);
-            if me.store.inner.has_fault(Fault::ForgetUser) {
-                continue;
+            left -= wakers.len();
+            if !me.store.inner.has_fault(Fault::ForgetReader) {
+                wakers.into_iter().for_each(Waker::wake);
             }
-            let (n_places, has_more) = me.store.wake_slice(&log, left);
-            if has_more {
-                // At the back: others come before his next readers.
-                queue.lock().users.push_back(log);
+            if let Some(log) = crowd
+                && !me.store.inner.has_fault(Fault::ForgetUser)
+            {
+                let (n_places, has_more) = me.store.wake_slice(&log, left);
+                if has_more {
+                    // At the back: others come before his next readers.
+                    queue.lock().due.push_back(Due::Crowd(log));
+                }
+                left = left.saturating_sub(n_places.max(1));
             }
-            left = left.saturating_sub(n_places.max(1));
         }
         context.waker().wake_by_ref();
         Poll::Pending
@@ -164,18 +226,19 @@ impl Drop for Flush {
         state.flushers.remove(key);
         if !state.flushers.is_empty() {
             // It may have been the one that was woken for what is there.
-            let waker = (!state.users.is_empty())
-                .then(|| state.wake_one())
-                .flatten();
+            let waker = (!state.due.is_empty()).then(|| state.wake_one()).flatten();
             drop(state);
             waker.into_iter().for_each(Waker::wake);
             return;
         }
         queue.is_served.store(false, Ordering::Relaxed);
-        let users = std::mem::take(&mut state.users);
+        let due = std::mem::take(&mut state.due);
         drop(state);
-        for log in users {
-            self.store.wake_crowd(&log);
+        for due in due {
+            match due {
+                Due::Reader(waker) => waker.wake(),
+                Due::Crowd(log) => self.store.wake_crowd(&log),
+            }
         }
     }
 }

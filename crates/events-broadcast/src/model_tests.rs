@@ -350,6 +350,11 @@ fn a_flusher_that_forgets_a_user_is_found() {
 }
 
 #[test]
+fn a_flusher_that_forgets_a_reader_is_found() {
+    search(Some(Fault::ForgetReader), 500).expect_err("the fault is planted");
+}
+
+#[test]
 fn a_sequence_that_is_given_again_is_found() {
     search(Some(Fault::ReuseSequence), 2_000).expect_err("the fault is planted");
 }

@@ -41,7 +41,7 @@ pub(crate) struct Wakes {
 
 impl Wakes {
     pub(crate) fn wake(self, store: &LogStore, log: Arc<UserLog>) {
-        self.wakers.into_iter().for_each(Waker::wake);
+        store.inner.flush.wake(self.wakers, store.inner.flush_slice);
         if self.is_for_later {
             store.wake_later(log);
         }

@@ -7,6 +7,7 @@ mod panics;
 mod queues;
 mod reading;
 mod slots;
+mod turns;
 mod wires;
 
 use std::{

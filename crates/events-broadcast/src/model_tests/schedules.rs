@@ -189,6 +189,11 @@ fn a_flusher_that_falls_asleep_too_late_is_found() {
 }
 
 #[test]
+fn a_flusher_that_forgets_a_reader_is_found_by_a_schedule() {
+    must_be_found(Fault::ForgetReader);
+}
+
+#[test]
 fn a_cursor_that_is_taken_before_the_place_is_found() {
     must_be_found(Fault::PrimeEarly);
 }
