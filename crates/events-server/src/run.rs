@@ -7,6 +7,7 @@ use std::{
     process::ExitCode,
 };
 
+use events_axum::serve::Server;
 use tokio::task::JoinSet;
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
@@ -143,6 +144,7 @@ fn with_demo(settings: &Settings, mode: Mode) -> Settings {
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .event_interval(Server::EVENT_INTERVAL)
         .build()
         .map_err(Failure::Start)
 }

@@ -49,6 +49,7 @@ pub(crate) async fn serve(options: Options) -> Outcome<()> {
         broadcaster: GenericBroadcaster::with_limits(lifted()),
         names: Arc::default(),
     };
+    let store = place.broadcaster.store().clone();
     let app = Router::new()
         .route("/agui", get(stream_of_query))
         .route("/sse/{user}", get(stream_of_path))
@@ -56,7 +57,7 @@ pub(crate) async fn serve(options: Options) -> Outcome<()> {
         .route("/gen", post(generate))
         .route("/count", get(count))
         .with_state(place);
-    run(&options, app).await
+    run(&options, app, || store.flush()).await
 }
 
 async fn stream_of_query(

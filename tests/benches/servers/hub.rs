@@ -41,11 +41,11 @@ pub(crate) async fn serve(options: Options) -> Outcome<()> {
     let runs = Arc::new(Runs::new(router.clone(), options.joins_events));
     let app = Router::new()
         .route("/gen", post(generate).with_state(runs))
-        .route("/count", get(count).with_state(router))
+        .route("/count", get(count).with_state(router.clone()))
         .route("/sse/{user}", get(stream_of_path).with_state(hub.clone()))
         .merge(hub)
         .layer(from_fn(name_user));
-    run(&options, app).await
+    run(&options, app, || router.flush()).await
 }
 
 /// Stands in for authentication: everybody is whom the query names, and may publish for all.

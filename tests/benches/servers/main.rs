@@ -24,6 +24,7 @@ mod serving;
 
 use std::{error::Error, net::SocketAddr, process::ExitCode};
 
+use events_axum::serve::Server;
 use options::{Kind, Options};
 
 /// What the program `events` has as well. Plain and floor get it too, so that what is compared are the servers.
@@ -61,22 +62,32 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Outcome<()> {
     match options.kind {
         Kind::Floor => floor::serve(options),
-        Kind::Plain => on_workers(options.workers, plain::serve(options.clone())),
+        Kind::Plain => on_runtime(options.workers, None, plain::serve(options.clone())),
         Kind::Broadcaster => on_workers(options.workers, broadcaster::serve(options.clone())),
         Kind::Hub => on_workers(options.workers, hub::serve(options.clone())),
     }
 }
 
-/// Runs a server on so many threads, the accept loop included.
+/// Runs one of our own servers on so many threads, as the program `events` does.
 fn on_workers(
     workers: usize,
     serving: impl Future<Output = Outcome<()>> + Send + 'static,
 ) -> Outcome<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    on_runtime(workers, Some(Server::EVENT_INTERVAL), serving)
+}
+
+/// Runs a server on so many threads, the accept loop included.
+fn on_runtime(
+    workers: usize,
+    event_interval: Option<u32>,
+    serving: impl Future<Output = Outcome<()>> + Send + 'static,
+) -> Outcome<()> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(workers).enable_all();
+    if let Some(event_interval) = event_interval {
+        runtime.event_interval(event_interval);
+    }
+    runtime.build()?.block_on(async {
         let mut server = tokio::task::JoinSet::new();
         server.spawn(serving);
         match server.join_next().await {

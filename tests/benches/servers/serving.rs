@@ -5,7 +5,7 @@ use std::future::pending;
 use axum::Router;
 use events_axum::serve::{ConnectionLimits, Server};
 use events_broadcast::Limits;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{Outcome, announce, options::Options};
 
@@ -21,8 +21,16 @@ pub(crate) fn lifted() -> Limits {
     }
 }
 
-/// Listens, and serves until the process is ended.
-pub(crate) async fn run(options: &Options, app: Router) -> Outcome<()> {
+/// Listens, and serves until the process is ended; `flush` is run once for each worker.
+pub(crate) async fn run<F: Future<Output = ()> + Send + 'static>(
+    options: &Options,
+    app: Router,
+    flush: impl Fn() -> F,
+) -> Outcome<()> {
+    let mut flushers = JoinSet::new();
+    for _ in 0..options.workers {
+        flushers.spawn(flush());
+    }
     let listener = TcpListener::bind(options.listen).await?;
     announce(listener.local_addr()?);
     if options.is_served_by_axum {

@@ -26,7 +26,7 @@ use super::handover::{push_chunk, push_size};
 use crate::{parting::Parting, transport};
 
 /// Small pieces are gathered up to so many bytes before they are written.
-const GATHERED: usize = 4 << 10;
+const GATHERED: usize = 16 << 10;
 
 /// A piece of more bytes is not copied to stand beside its framing.
 const MOST_COPIED: usize = 16 << 10;

@@ -16,6 +16,9 @@ use tokio::{
 /// Connections of one worker that begin in a pass.
 const FOR_A_WORKER: usize = 2;
 
+/// Looks of a worker at its sockets in a pass, with as many tasks between two of them as [`super::Server::EVENT_INTERVAL`].
+const LOOKS: usize = 4;
+
 /// Lets a few connections begin, then everything else that is due, then the next few.
 ///
 /// To begin a stream takes ten times as long as to write an event to one that is open, and for the runtime they are
@@ -53,7 +56,9 @@ impl Turns {
     pub(super) async fn renew(self) {
         loop {
             self.0.is_used.notified().await;
-            yield_now().await;
+            for _ in 0..LOOKS {
+                yield_now().await;
+            }
             let n_left = self.0.left.available_permits();
             self.0.left.add_permits(self.0.most.saturating_sub(n_left));
         }
