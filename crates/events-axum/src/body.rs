@@ -184,7 +184,8 @@ impl EventBody {
         } else {
             self.tally.come_abreast();
         }
-        let mut out = Vec::with_capacity(48);
+        // Without an allocation, as mostly there is nothing to tell.
+        let mut out = Vec::new();
         // The log wakes every reader when this changes.
         let router = self.manner.state.as_ref().map(StreamState::router);
         let is_down = router.is_some_and(EventRouter::is_log_down);

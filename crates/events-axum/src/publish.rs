@@ -17,7 +17,7 @@ use events_sse::{NDJSON_CONTENT_TYPE, NdjsonDecoder, NdjsonItem};
 use serde::Deserialize;
 
 use crate::{
-    Problem, RequestContext, StreamState,
+    Problem, RequestContext, StreamConfig, StreamState,
     admission::Cost,
     metrics::Bound,
     query::{QueryOf, read_time},
@@ -197,7 +197,10 @@ impl FromRequestParts<StreamState> for Target {
         };
         let length = parts.headers.get(header::CONTENT_LENGTH);
         let n_bytes = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        state.look_at_publish(&target, n_bytes)?;
+        // What is small has come with the head, or nearly; it is refused once it is there.
+        if n_bytes.is_none_or(|n_bytes| n_bytes > StreamConfig::SMALL_BODY as u64) {
+            state.look_at_publish(&target, n_bytes)?;
+        }
         Ok(target)
     }
 }

@@ -1,11 +1,12 @@
 //! Bodies of publish requests: how large, how many at a time, how long.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, header},
 };
+use futures_util::FutureExt as _;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::{
@@ -49,7 +50,15 @@ pub(crate) async fn receive(
     most: (usize, Bound),
 ) -> Result<Received, Problem> {
     let limit = state.inner.config.body_time;
-    match timeout(limit, receive_in_time(state, &mut body, most)).await {
+    let received = {
+        let mut receiving = pin!(receive_in_time(state, &mut body, most));
+        // Without a timer, if it has come with the head.
+        match receiving.as_mut().now_or_never() {
+            Some(received) => Ok(received),
+            None => timeout(limit, receiving).await,
+        }
+    };
+    match received {
         Ok(Err(Failed::TooLarge)) => {
             discard(body).await;
             Err(Problem::body_too_large(most.0, most.1))

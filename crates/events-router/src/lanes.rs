@@ -97,31 +97,37 @@ impl Lanes {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Refuses while the state of all users takes more bytes than it may, and nothing can be forgotten.
+    /// Refuses while the state of all users takes more bytes than it may, and no idle user can be forgotten.
     ///
-    /// Message ids beyond the number that is promised go first. A user who has published within the time for which
-    /// they are promised is not forgotten: a retry would be taken for something new. Where a log is behind, which has
-    /// its own way to let users go, none is.
-    pub(crate) fn check_room(&self, now_ms: i64, forgets_users: bool) -> EventResult<()> {
-        if self.budget.is_exceeded() {
-            self.forget_spare_ids(now_ms);
+    /// A user who has published within the time for which message ids are promised is not forgotten: a retry would be
+    /// taken for something new.
+    pub(crate) fn make_room(&self, now_ms: i64) -> EventResult<()> {
+        if !self.budget.is_exceeded() {
+            return Ok(());
         }
+        self.forget_spare_ids(now_ms);
+        let age_ms = i64::try_from(self.budget.known.age.as_millis()).unwrap_or(i64::MAX);
         for _ in 0..SHARDS_PER_SEARCH {
             if !self.budget.is_exceeded() {
                 return Ok(());
-            }
-            if !forgets_users {
-                break;
             }
             let index = self.next_shard.fetch_add(1, Ordering::Relaxed) % SHARDS;
             let mut shard = self.shards[index]
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            let age_ms = i64::try_from(self.budget.known.age.as_millis()).unwrap_or(i64::MAX);
             let n_removed = remove_idle(&mut shard, now_ms.saturating_sub(age_ms));
             drop(shard);
             self.len.fetch_sub(n_removed, Ordering::Relaxed);
             add(&self.budget.counters.users_evicted, n_removed);
+        }
+        self.check_room(now_ms)
+    }
+
+    /// Refuses while the state of all users takes more bytes than it may, and forgets no user: for whom a log is behind,
+    /// which has its own way to let users go. Message ids beyond the number that is promised go first.
+    pub(crate) fn check_room(&self, now_ms: i64) -> EventResult<()> {
+        if self.budget.is_exceeded() {
+            self.forget_spare_ids(now_ms);
         }
         if !self.budget.is_exceeded() {
             return Ok(());

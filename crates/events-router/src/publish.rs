@@ -41,7 +41,7 @@ impl EventRouter {
             let now_ms = self.inner.clock.now_ms();
             // What only goes on and ends is taken also when there is no room for more.
             if may_grow {
-                self.inner.lanes.check_room(now_ms, true)?;
+                self.inner.lanes.make_room(now_ms)?;
             }
             self.append(user, items, n_durable, now_ms)?
         };
@@ -117,9 +117,8 @@ impl EventRouter {
                 .map_err(|refusal| PublishError::Refused { index, refusal })?;
         }
         if may_grow && self.inner.lanes.budget.is_exceeded() {
-            self.inner
-                .lanes
-                .check_room(self.inner.clock.now_ms(), false)?;
+            let now_ms = self.inner.clock.now_ms();
+            self.inner.lanes.check_room(now_ms)?;
         }
         let (durable, live) = split_live(items);
         let durable = (!durable.is_empty())
