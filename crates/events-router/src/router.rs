@@ -246,11 +246,11 @@ impl EventRouter {
         }
     }
 
-    /// Makes the work of waking the readers of users with many connections, on all streams; it never ends, and does
-    /// nothing until it is polled. See [`LogStore::flush`].
+    /// Makes the work of waking readers that publishes leave to others, on all streams; it never ends, and does nothing
+    /// until it is polled. See [`LogStore::flush`].
     ///
     /// A server runs one for each of its workers, so that a publish costs the same however many connections a user
-    /// has. Without one the publish wakes them all.
+    /// has, and readers of many users are told first come, first served. Without one each publish wakes all of its own.
     ///
     /// # Cancel safety
     ///
