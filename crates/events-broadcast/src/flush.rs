@@ -33,8 +33,8 @@ pub(crate) struct FlushQueue {
     state: Mutex<State>,
     /// There is a flusher; a hint that is looked at before the lock is taken.
     is_served: AtomicBool,
-    /// Readers that publish calls have woken since the queue was empty, as a flusher has found it.
-    n_direct: AtomicUsize,
+    /// Readers that were woken since a flusher last had its turn, in that turn too; more than a slice when some queue.
+    n_woken: AtomicUsize,
 }
 
 /// What a flusher has to do.
@@ -58,7 +58,7 @@ impl State {
         self.flushers.iter_mut().find_map(|(_, waker)| waker.take())
     }
 
-    /// Takes out the readers that come first, less than `most` of them, and the user behind them.
+    /// Takes out the readers that come first, at most so many, up to a user with a crowd and him too.
     fn take(&mut self, most: usize) -> (Wakers, Option<Arc<UserLog>>) {
         let mut wakers = Wakers::new();
         while wakers.len() < most {
@@ -77,15 +77,16 @@ impl FlushQueue {
         self.is_served.load(Ordering::Relaxed)
     }
 
-    /// Wakes readers at once as long as they are no more than a slice since the queue was empty; the others have to queue.
+    /// Wakes readers at once as long as they are no more than a slice in a turn of the flusher; the others have to queue.
     ///
     /// Else the tasks of many readers would fill the runtime's queues, which are no longer first come first served then.
+    /// And who waits here longer has more to read when he runs.
     pub(crate) fn wake(&self, wakers: Wakers, slice: usize) {
         if wakers.is_empty() {
             return;
         }
         let is_direct = !self.is_served()
-            || self.n_direct.fetch_add(wakers.len(), Ordering::Relaxed) + wakers.len() <= slice;
+            || self.n_woken.fetch_add(wakers.len(), Ordering::Relaxed) + wakers.len() <= slice;
         if is_direct {
             wakers.into_iter().for_each(Waker::wake);
             return;
@@ -125,8 +126,8 @@ impl LogStore {
     ///
     /// While it runs, an append to the log of a user with more than 16 connections costs the same however many he has: it
     /// puts the user into a queue. So it does with the readers of other users when 64 have been woken since this had a
-    /// turn. From here they are woken in the order of the queue, 64 at a time, and in between others have a turn. A server
-    /// runs one for each of its workers. Without one the append wakes them all.
+    /// turn. From here they are woken in the order of the queue, 64 at a time, and in between others have a turn: who has
+    /// to wait longer reads more at once. A server runs one for each of its workers. Without one the append wakes them all.
     ///
     /// # Cancel safety
     ///
@@ -174,26 +175,28 @@ impl Future for Flush {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
         let queue = &me.store.inner.flush;
-        let mut left = me.store.inner.flush_slice;
-        loop {
+        let most = me.store.inner.flush_slice;
+        let mut left = most;
+        while left > 0 {
             let mut state = queue.lock();
             let key = *me.key.get_or_insert_with(|| {
                 queue.is_served.store(true, Ordering::Relaxed);
                 state.flushers.insert(None)
             });
             if state.due.is_empty() {
+                let n_woken = most - left;
+                queue.n_woken.store(n_woken, Ordering::Relaxed);
+                if n_woken > 0 {
+                    break;
+                }
                 if me.store.inner.has_fault(Fault::SleepLate) {
                     drop(state);
                     state = queue.lock();
                 }
-                queue.n_direct.store(0, Ordering::Relaxed);
                 state.flushers[key] = Some(context.waker().clone());
                 return Poll::Pending;
             }
             state.flushers[key] = None;
-            if left == 0 {
-                break;
-            }
             let (wakers, crowd) = state.take(left);
             drop(state);
             left -= wakers.len();
@@ -211,6 +214,9 @@ impl Future for Flush {
                 left = left.saturating_sub(n_places.max(1));
             }
         }
+        // Also when nobody is due now. A runtime polls first who is woken by the task it runs: were this to sleep, each of
+        // the publishes to come would have it wake its few readers at once, and those would pile up in the runtime's own
+        // queues, which are short and not fair beyond that. Its turn comes when those it has woken have had theirs.
         context.waker().wake_by_ref();
         Poll::Pending
     }

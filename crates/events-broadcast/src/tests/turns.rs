@@ -95,10 +95,41 @@ fn readers_are_woken_at_once_until_there_are_many() {
     world.publish(SLICE..SLICE + 3);
     assert_eq!(world.take_woken(), [World::FLUSHER], "called once");
     world.flush();
-    assert_eq!(world.take_woken(), names(SLICE..SLICE + 3));
-    world.wait(0);
-    world.publish(0..1);
-    assert_eq!(world.take_woken(), [0], "the queue is empty again");
+    assert_eq!(
+        world.take_woken(),
+        [names(SLICE..SLICE + 3), vec![World::FLUSHER]].concat()
+    );
+    world.flush();
+    assert!(world.take_woken().is_empty(), "nobody is due, it sleeps");
+    (0..SLICE + 3).for_each(|name| world.wait(name));
+    world.publish(0..SLICE);
+    assert_eq!(world.take_woken(), names(0..SLICE), "a slice again");
+}
+
+#[test]
+fn those_a_flusher_has_woken_run_before_more_are_woken() {
+    let mut world = World::new(3 * SLICE);
+    world.publish(0..SLICE + 10);
+    world.take_woken();
+    world.flush();
+    assert_eq!(
+        world.take_woken(),
+        [names(SLICE..SLICE + 10), vec![World::FLUSHER]].concat()
+    );
+    let (first, most) = (SLICE + 10, 2 * SLICE);
+    world.publish(first..most);
+    assert_eq!(
+        world.take_woken(),
+        names(first..most),
+        "what is left of a slice"
+    );
+    world.publish(most..3 * SLICE);
+    assert!(world.take_woken().is_empty(), "it has a turn to come");
+    world.flush();
+    assert_eq!(
+        world.take_woken(),
+        [names(most..3 * SLICE), vec![World::FLUSHER]].concat()
+    );
 }
 
 #[test]
@@ -124,7 +155,7 @@ fn nobody_overtakes_those_who_queue() {
         [names(2 * SLICE..3 * SLICE), vec![World::FLUSHER]].concat()
     );
     world.flush();
-    assert_eq!(world.take_woken(), [0, SLICE]);
+    assert_eq!(world.take_woken(), [0, SLICE, World::FLUSHER]);
 }
 
 #[test]
