@@ -28,7 +28,7 @@ use crate::{
     Problem, StreamState,
     admission::Cost,
     metrics::Bound,
-    publish::{Target, with_id},
+    publish::{Target, give_way, with_id},
     revocations::Ended,
 };
 
@@ -263,7 +263,11 @@ impl Live {
             self.under_way = Some(UnderWay {
                 numbers,
                 starts,
-                published: Box::pin(async move { router.publish_each(&user, items).await }),
+                published: Box::pin(async move {
+                    let published = router.publish_each(&user, items).await;
+                    give_way(&router, published.iter().flatten()).await;
+                    published
+                }),
             });
         }
         refused

@@ -12,7 +12,7 @@ use axum::{
 };
 use events_core::{EventId, ThreadId, UserId};
 use events_models::{InvalidEvent, a2a::A2AVersion};
-use events_router::{Item, MsgId, Published};
+use events_router::{EventRouter, Item, MsgId, Published};
 use events_sse::{NDJSON_CONTENT_TYPE, NdjsonDecoder, NdjsonItem};
 use serde::Deserialize;
 
@@ -258,6 +258,7 @@ async fn publish(
         .published(target.stream.as_str(), status);
     match outcome {
         Ok(published) => {
+            give_way(state.router(), [&published]).await;
             let mut response = Response::new(answer(&published).into());
             let json = HeaderValue::from_static("application/json");
             response.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -267,6 +268,19 @@ async fn publish(
             state.count_bound(&problem);
             problem.into_response()
         }
+    }
+}
+
+/// Lets screens have the events before the publisher has the answer, which takes as long to write as one of them.
+pub(crate) async fn give_way(
+    router: &EventRouter,
+    published: impl IntoIterator<Item = &Published>,
+) {
+    if published
+        .into_iter()
+        .any(|published| published.connections() > 0)
+    {
+        router.store().give_way().await;
     }
 }
 

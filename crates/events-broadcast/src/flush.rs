@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     sync::{
         Arc, PoisonError,
@@ -103,6 +103,11 @@ impl FlushQueue {
         flusher.into_iter().for_each(Waker::wake);
     }
 
+    /// Tells whether some of the readers had to queue since a flusher last had its turn.
+    fn has_line(&self, slice: usize) -> bool {
+        self.n_woken.load(Ordering::Relaxed) > slice
+    }
+
     /// Takes a user whose readers are to be woken; hands him back when there is nobody to do it.
     fn push(&self, log: Arc<UserLog>) -> Result<(), Arc<UserLog>> {
         let mut state = self.lock();
@@ -137,6 +142,28 @@ impl LogStore {
             store: self.clone(),
             key: None,
         }
+    }
+
+    /// Lets readers that were just woken read before the caller goes on; for whoever has published and has an answer to
+    /// write, which is worth less than the event.
+    ///
+    /// Once others are polled, it is over. When readers stand in the queue of [`Self::flush`], it is over at once: their
+    /// turn comes later anyway, and publishers who waited would leave them less to read in one go.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped at any time.
+    pub async fn give_way(&self) {
+        let mut is_over = self.inner.flush.has_line(self.inner.flush_slice);
+        poll_fn(|context| {
+            if is_over {
+                return Poll::Ready(());
+            }
+            is_over = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Has the readers of a user woken, whose crowd has just been marked as queued.

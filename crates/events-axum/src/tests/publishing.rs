@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use events_core::EventId;
 use events_router::MemoryLog;
+use tokio::{
+    sync::mpsc,
+    task::{JoinSet, yield_now},
+};
 
 use super::*;
 
@@ -21,6 +25,31 @@ async fn a_user_may_publish_for_themselves_only() {
             .await
             .unwrap();
         assert_eq!(response.status().as_u16(), status, "{user}");
+    }
+}
+
+#[tokio::test]
+async fn screens_have_an_event_before_its_publisher_has_the_answer() {
+    for path in ["/publish/system/ada", "/publish/system/ada/live"] {
+        let hub = Arc::new(Hub::new());
+        let mut screen = hub.stream("/contexts?user=ada").await;
+        let (has_read, mut order) = mpsc::unbounded_channel();
+        let (has_answer, mut tasks) = (has_read.clone(), JoinSet::new());
+        tasks.spawn(async move {
+            while !screen.read().await.unwrap().contains("HEARTBEAT") {}
+            has_read.send("event").unwrap();
+        });
+        yield_now().await;
+        tasks.spawn(async move {
+            let event = Body::from(r#"{"type":"HEARTBEAT","timestamp":1}"#);
+            let request = Request::post(path).header("content-type", "application/json");
+            let mut answer = hub.send(request.body(event).unwrap()).await.into_body();
+            answer.frame().await.unwrap().unwrap();
+            has_answer.send("answer").unwrap();
+        });
+        tasks.join_all().await;
+        let order = (order.recv().await, order.recv().await);
+        assert_eq!(order, (Some("event"), Some("answer")), "{path}");
     }
 }
 

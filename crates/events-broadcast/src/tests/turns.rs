@@ -1,6 +1,11 @@
 //! Readers of many users: a slice of them is woken by the publish calls, the others queue for a flusher.
 
-use std::{future::Future as _, pin::Pin, sync::Mutex, task::Wake};
+use std::{
+    future::Future as _,
+    pin::{Pin, pin},
+    sync::Mutex,
+    task::Wake,
+};
 
 use super::*;
 use crate::{Flush, flush::SLICE};
@@ -130,6 +135,21 @@ fn those_a_flusher_has_woken_run_before_more_are_woken() {
         world.take_woken(),
         [names(most..3 * SLICE), vec![World::FLUSHER]].concat()
     );
+}
+
+#[test]
+fn who_has_published_gives_way_unless_readers_queue() {
+    let mut world = World::new(SLICE + 1);
+    let mut context = Context::from_waker(Waker::noop());
+    world.publish(0..SLICE);
+    let store = world.numbers.store().clone();
+    let mut way = pin!(store.give_way());
+    assert!(way.as_mut().poll(&mut context).is_pending());
+    assert!(way.as_mut().poll(&mut context).is_ready());
+    world.publish(SLICE..SLICE + 1);
+    assert!(pin!(store.give_way()).poll(&mut context).is_ready());
+    world.flush();
+    assert!(pin!(store.give_way()).poll(&mut context).is_pending());
 }
 
 #[test]
