@@ -69,7 +69,7 @@ fn is_at_end(log: &ClientLog) -> bool {
 fn tell(fault: Option<Fault>, has_flusher: bool) {
     let World {
         broadcaster, user, ..
-    } = World::new(fault);
+    } = World::new(fault, 1);
     let published = Arc::new(StdMutex::new(BTreeMap::new()));
     let n_reading = Arc::new(AtomicUsize::new(READERS));
     let mut others = Vec::new();
