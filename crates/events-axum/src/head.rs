@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use events_core::EventId;
 use events_sse::{Closing, ClosingReason, encode_comment, encode_id_only, encode_retry};
@@ -74,20 +74,17 @@ pub(crate) fn come_back_after(seconds: Option<u64>) -> Response {
 /// Puts the headers of a stream around its body.
 pub(crate) fn stream_response(body: Body) -> Response {
     let headers = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(events_sse::CONTENT_TYPE),
-        ),
-        (
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("no-cache, no-store, no-transform"),
-        ),
-        (
-            header::HeaderName::from_static("x-accel-buffering"),
-            HeaderValue::from_static("no"),
-        ),
+        (header::CONTENT_TYPE, events_sse::CONTENT_TYPE),
+        (header::CACHE_CONTROL, "no-cache, no-store, no-transform"),
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    let mut response = (headers, body).into_response();
+    let mut response = Response::new(body);
+    // hyper keeps the emptied map for as long as the answer goes on; one that grows by itself has room for twice as many.
+    response.headers_mut().reserve(headers.len());
+    for (name, value) in headers {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
     response.extensions_mut().insert(TakeOver);
     response
 }

@@ -18,7 +18,8 @@ use crate::{
 /// The tasks of one user, bounded in number.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
-    tasks: HashMap<Arc<str>, Task>,
+    /// Boxed as threads are.
+    tasks: HashMap<Arc<str>, Box<Task>>,
     /// What the folds take together, in bytes.
     fold_bytes: usize,
 }
@@ -52,7 +53,7 @@ impl Tasks {
         let tasks = self
             .tasks
             .iter()
-            .map(|(id, task)| id.len() + 48 + task.order.held_bytes());
+            .map(|(id, task)| id.len() + 48 + size_of::<Task>() + task.order.held_bytes());
         self.tasks.allocation_size() + tasks.sum::<usize>()
     }
 
@@ -95,7 +96,7 @@ impl Tasks {
         self.make_room(budget);
         let task = Task::new(order, budget.threads.fold_bytes, now_ms);
         self.fold_bytes += task.content.size();
-        self.tasks.insert(Arc::clone(id), task);
+        self.tasks.insert(Arc::clone(id), Box::new(task));
         Ok(())
     }
 
@@ -128,7 +129,7 @@ impl Tasks {
             told: None,
             touched_ms,
         };
-        self.tasks.insert(id, task);
+        self.tasks.insert(id, Box::new(task));
     }
 
     /// Calls up what is to be saved of each task.
@@ -266,12 +267,12 @@ impl Tasks {
 
     /// Finds a task.
     pub(crate) fn get(&self, id: &str) -> Option<&Task> {
-        self.tasks.get(id)
+        self.tasks.get(id).map(Box::as_ref)
     }
 
     /// Goes through all tasks.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.values()
+        self.tasks.values().map(Box::as_ref)
     }
 }
 

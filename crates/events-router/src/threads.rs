@@ -22,7 +22,8 @@ use crate::{
 /// The threads of one user, bounded in number.
 #[derive(Debug, Default)]
 pub(crate) struct Threads {
-    pub(crate) threads: HashMap<Arc<str>, Thread>,
+    /// Boxed, as a map has room for four at least, most users have one, and a thread takes more than a kilobyte.
+    pub(crate) threads: HashMap<Arc<str>, Box<Thread>>,
     /// The threads that have an active run.
     active: SmallVec<[Arc<str>; 2]>,
     /// What the folds take together, in bytes.
@@ -59,7 +60,7 @@ impl Threads {
         let threads = self
             .threads
             .iter()
-            .map(|(name, entry)| name.len() + 48 + entry.intake.held_bytes());
+            .map(|(name, entry)| name.len() + 48 + size_of::<Thread>() + entry.intake.held_bytes());
         self.threads.allocation_size()
             + threads.sum::<usize>()
             + self.active.capacity() * size_of::<Arc<str>>()
@@ -197,7 +198,7 @@ impl Threads {
             self.make_room(budget);
             self.fold_bytes += fresh.content.size();
             let is_active = fresh.settle(now_ms, budget.threads);
-            self.threads.insert(Arc::clone(thread), fresh);
+            self.threads.insert(Arc::clone(thread), Box::new(fresh));
             self.note_activity(thread, is_active, now_ms);
             return Ok(changed);
         };

@@ -34,13 +34,16 @@ impl Threads {
     }
 
     pub(crate) fn list(&self) -> Vec<ThreadOverview> {
-        let overview = |(thread, entry): (&Arc<str>, &Thread)| ThreadOverview {
+        let overview = |thread: &Arc<str>, entry: &Thread| ThreadOverview {
             thread: ThreadId::from(&**thread),
             status: entry.status(),
             run_id: entry.run_id(),
             updated_at_ms: entry.touched_ms,
             message_count: entry.content.n_messages(),
         };
-        self.threads.iter().map(overview).collect()
+        let threads = self.threads.iter();
+        threads
+            .map(|(thread, entry)| overview(thread, entry))
+            .collect()
     }
 }

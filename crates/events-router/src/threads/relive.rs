@@ -42,7 +42,7 @@ impl Threads {
         let is_active = thread.intake.order().is_run_active();
         let touched_ms = thread.touched_ms;
         self.fold_bytes += thread.content.size();
-        self.threads.insert(Arc::clone(name), thread);
+        self.threads.insert(Arc::clone(name), Box::new(thread));
         self.note_activity(name, is_active, touched_ms);
     }
 
